@@ -1,0 +1,40 @@
+# The commands of the project. GNU make 3.81 (macOS) is enough.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test build fmt lint doc deny redis clean
+
+# A toolchain that was installed a moment ago, or is used through sudo, is often not on the path yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: redis ## Build all and watch real candles become alerts (about a minute)
+	cargo build --release --locked --workspace --bins
+	target/release/demo
+
+test: redis ## Run all tests, on private Redis servers of their own
+	cargo test --workspace --locked
+
+build: ## Build the programs, optimised, into target/release
+	cargo build --release --locked --workspace --bins
+
+fmt: ## Format the code
+	cargo fmt --all
+
+lint: ## Check format and lints, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+doc: ## Build the documentation, warnings are errors
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
+
+deny: ## Check dependencies, licences and sources with cargo-deny
+	cargo deny --locked check bans licenses sources
+
+redis: ## Install redis-server and a C compiler if they are missing
+	@sh scripts/ensure-redis.sh
+
+clean: ## Remove everything that was built
+	cargo clean

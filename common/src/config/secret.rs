@@ -1,0 +1,34 @@
+//! Which values are secret: by the name of their key, or by what they look like.
+
+/// What stands in a message where a secret would.
+pub(super) const HIDDEN: &str = "(hidden)";
+
+/// Whether the value under `key` must never be printed.
+pub(super) fn is_secret_key(key: &str) -> bool {
+    let last = key.rsplit('.').next().unwrap_or(key).to_ascii_lowercase();
+    ["token", "secret", "password", "passwd", "apikey", "api_key"].iter().any(|word| last.contains(word))
+}
+
+/// Whether a text carries credentials whatever its key: `scheme://user:password@host`.
+pub(super) fn has_credentials(text: &str) -> bool {
+    text.split(',').any(|part| {
+        part.split_once("://").is_some_and(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(rest).contains('@'))
+    }) || text.contains("whsec_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_recognised() {
+        for key in ["recipients[0].bot_token", "recipients[0].secret", "redis.password", "sources[1].token_file"] {
+            assert!(is_secret_key(key), "{key}");
+        }
+        assert!(!is_secret_key("redis.url"));
+        assert!(has_credentials("redis://:hunter2@host:6379"));
+        assert!(has_credentials("redis://a,redis://u:p@b"));
+        assert!(!has_credentials("redis://127.0.0.1:6379/0"));
+        assert!(!has_credentials("https://example.com/@me"));
+    }
+}

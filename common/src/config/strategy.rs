@@ -1,0 +1,158 @@
+//! `[[strategies]]` and `[[indicators]]`: what to compute, and what to cross.
+
+use serde::Deserialize;
+
+use super::error::{Key, Problem};
+use super::lenient::{Scalar, Texts};
+use crate::indicator::IndicatorSpec;
+use crate::pattern::SeriesPattern;
+use crate::series::Series;
+use crate::strategy::{Multiple, Risk, Strategy};
+
+const NAME_MAX: usize = 64;
+
+/// Indicators to show on some series though no strategy uses them.
+#[derive(Clone, Debug)]
+pub struct IndicatorTable {
+    /// The series meant.
+    pub series: Vec<SeriesPattern>,
+    /// The indicators to compute there.
+    pub compute: Vec<IndicatorSpec>,
+}
+
+impl IndicatorTable {
+    /// Whether the table means `series`.
+    pub fn covers(&self, series: &Series) -> bool {
+        self.series.iter().any(|pattern| pattern.matches(series))
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawStrategy {
+    name: Option<String>,
+    series: Texts,
+    fast: Option<String>,
+    slow: Option<String>,
+    atr: Option<String>,
+    stop_atr: Option<Scalar<f64>>,
+    target_atr: Option<Scalar<f64>>,
+    min_atr: Option<Scalar<f64>>,
+    min_risk_reward: Option<Scalar<f64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawIndicators {
+    series: Texts,
+    compute: Texts,
+}
+
+pub(super) fn check_all(strategies: Vec<RawStrategy>) -> Result<Vec<Strategy>, Problem> {
+    let root = Key::root("strategies");
+    let mut checked: Vec<Strategy> = Vec::with_capacity(strategies.len());
+    for (index, raw) in strategies.into_iter().enumerate() {
+        let key = root.item(index);
+        let strategy = raw.check(&key)?;
+        if checked.iter().any(|other| other.name == strategy.name) {
+            return Err(key.child("name").problem("another strategy has this name"));
+        }
+        checked.push(strategy);
+    }
+    Ok(checked)
+}
+
+pub(super) fn check_tables(tables: Vec<RawIndicators>) -> Result<Vec<IndicatorTable>, Problem> {
+    let root = Key::root("indicators");
+    let checked = tables.into_iter().enumerate().map(|(index, raw)| {
+        let key = root.item(index);
+        let compute = raw.compute.0.iter().enumerate();
+        let compute =
+            compute.map(|(at, text)| text.parse().map_err(|error| key.child("compute").item(at).problem(error)));
+        let compute = compute.collect::<Result<Vec<IndicatorSpec>, Problem>>()?;
+        if compute.is_empty() {
+            return Err(key.child("compute").problem("missing or empty"));
+        }
+        Ok(IndicatorTable { series: patterns(&key.child("series"), &raw.series)?, compute })
+    });
+    checked.collect()
+}
+
+impl RawStrategy {
+    fn check(self, key: &Key) -> Result<Strategy, Problem> {
+        let name = check_name(&key.child("name"), self.name.as_ref())?;
+        let series = patterns(&key.child("series"), &self.series)?;
+        let average = |name: &str, text: Option<&String>| {
+            let key = key.child(name);
+            let spec = indicator(&key, text)?.ok_or_else(|| key.problem("missing"))?;
+            if spec.is_average() { Ok(spec) } else { Err(key.problem("not an average, which fast and slow must be")) }
+        };
+        let (fast, slow) = (average("fast", self.fast.as_ref())?, average("slow", self.slow.as_ref())?);
+        if fast == slow {
+            return Err(key.child("slow").problem("the same as fast: they would never cross"));
+        }
+        let risk = self.check_risk(key)?;
+        Ok(Strategy { name, series, fast, slow, risk })
+    }
+
+    fn check_risk(&self, key: &Key) -> Result<Option<Risk>, Problem> {
+        let rules = [
+            ("stop_atr", self.stop_atr),
+            ("target_atr", self.target_atr),
+            ("min_atr", self.min_atr),
+            ("min_risk_reward", self.min_risk_reward),
+        ];
+        let Some(atr) = indicator(&key.child("atr"), self.atr.as_ref())? else {
+            return match rules.iter().find(|(_, rule)| rule.is_some()) {
+                Some((name, _)) => Err(key.child(name).problem("needs atr in the same strategy")),
+                None => Ok(None),
+            };
+        };
+        if !matches!(atr, IndicatorSpec::Atr(_)) {
+            return Err(key.child("atr").problem("not an average true range: write it as atr(14), for example"));
+        }
+        let multiple = |name: &str, number: Option<Scalar<f64>>| {
+            let checked = number.map(|number| {
+                Multiple::new(number.0).ok_or_else(|| key.child(name).problem("not a number above 0, up to a million"))
+            });
+            checked.transpose()
+        };
+        let (stop, target) = (multiple("stop_atr", self.stop_atr)?, multiple("target_atr", self.target_atr)?);
+        let min_atr = self.min_atr.map_or(0.0, |number| number.0);
+        if !(min_atr.is_finite() && min_atr >= 0.0) {
+            return Err(key.child("min_atr").problem("not a number of at least 0"));
+        }
+        // Zero asks for nothing.
+        let least = self.min_risk_reward.filter(|number| number.0 != 0.0);
+        let min_risk_reward = multiple("min_risk_reward", least)?;
+        if min_risk_reward.is_some() && (stop.is_none() || target.is_none()) {
+            return Err(key.child("min_risk_reward").problem("needs stop_atr and target_atr"));
+        }
+        Ok(Some(Risk { atr, stop, target, min_atr, min_risk_reward }))
+    }
+}
+
+/// Checks the name of a strategy or recipient: it is shown, logged, hashed and used as a label.
+pub(super) fn check_name(key: &Key, name: Option<&String>) -> Result<String, Problem> {
+    let name = name.ok_or_else(|| key.problem("missing"))?;
+    let plain = name.chars().all(|c| !c.is_control() && c != '|');
+    let fits = (1..=NAME_MAX).contains(&name.len()) && name.trim() == name;
+    if plain && fits {
+        Ok(name.clone())
+    } else {
+        Err(key.problem("not a name of 1 to 64 bytes without | and line breaks"))
+    }
+}
+
+/// Reads a list of series patterns that must not be empty.
+pub(super) fn patterns(key: &Key, texts: &Texts) -> Result<Vec<SeriesPattern>, Problem> {
+    if texts.0.is_empty() {
+        return Err(key.problem("missing or empty"));
+    }
+    let read = texts.0.iter().enumerate().map(|(at, text)| text.parse().map_err(|error| key.item(at).problem(error)));
+    read.collect()
+}
+
+fn indicator(key: &Key, text: Option<&String>) -> Result<Option<IndicatorSpec>, Problem> {
+    text.map(|text| text.parse().map_err(|error| key.problem(error))).transpose()
+}

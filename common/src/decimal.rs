@@ -1,0 +1,299 @@
+//! Decimals as venues and producers write them: a whole mantissa and a count of decimals.
+//!
+//! Owns reading decimal text without passing through floating point, and the two conversions the
+//! averages need: whole ticks at a given scale, and the nearest `f64`. It does no arithmetic.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// The most significant digits a decimal may carry.
+pub const SIGNIFICANT_DIGITS_MAX: usize = 18;
+/// The most decimals a decimal may carry.
+pub const SCALE_MAX: u8 = 24;
+/// The largest magnitude [`Decimal::ticks`] answers: sums of thousands of them fit an `i128`.
+pub const TICKS_MAX: i128 = 10_i128.pow(30);
+
+/// A finite decimal of at most 18 significant digits and 24 decimals.
+///
+/// ```
+/// use candlewire_common::decimal::Decimal;
+///
+/// let price: Decimal = "42001.370".parse()?;
+/// assert_eq!(price.ticks(3), Some(42_001_370));
+/// assert_eq!(price.to_f64(), 42001.37);
+/// assert_eq!(price, "42001.37".parse()?);
+/// # Ok::<(), candlewire_common::decimal::DecimalError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Decimal {
+    mantissa: i64,
+    scale: u8,
+}
+
+/// Why a text is not a [`Decimal`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecimalError {
+    /// The text is not a finite decimal number.
+    #[error("not a finite decimal number")]
+    Unreadable,
+    /// The text has more than [`SIGNIFICANT_DIGITS_MAX`] significant digits.
+    #[error("more than {SIGNIFICANT_DIGITS_MAX} significant digits")]
+    TooManyDigits,
+    /// The number is too large, or finer than [`SCALE_MAX`] decimals.
+    #[error("out of range: at most 18 digits before the point and {SCALE_MAX} after it")]
+    OutOfRange,
+}
+
+impl Decimal {
+    /// Zero.
+    pub const ZERO: Self = Self { mantissa: 0, scale: 0 };
+
+    /// Reads a decimal from bytes: an optional sign, digits with an optional point, an optional
+    /// exponent. Zeros that carry nothing do not count as digits.
+    ///
+    /// # Errors
+    ///
+    /// [`DecimalError`], when the text is no finite decimal of the supported size.
+    pub fn read(text: &[u8]) -> Result<Self, DecimalError> {
+        let (negative, unsigned) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] | rest => (false, rest),
+        };
+        let (digits, exponent) = match unsigned.iter().position(|b| matches!(b, b'e' | b'E')) {
+            Some(at) => (&unsigned[..at], read_exponent(&unsigned[at + 1..])?),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = match digits.iter().position(|&b| b == b'.') {
+            Some(at) => (&digits[..at], &digits[at + 1..]),
+            None => (digits, &[][..]),
+        };
+        if whole.is_empty() && fraction.is_empty() {
+            return Err(DecimalError::Unreadable);
+        }
+        let mut gathered = Gathered::default();
+        for &byte in whole {
+            gathered.push(byte)?;
+        }
+        for &byte in fraction {
+            gathered.push(byte)?;
+        }
+        let scale = i64::try_from(fraction.len()).map_err(|_| DecimalError::OutOfRange)? - exponent;
+        gathered.into_decimal(negative, scale)
+    }
+
+    /// The number of decimals as written, less trailing zeros that did not fit.
+    pub fn scale(self) -> u8 {
+        self.scale
+    }
+
+    /// Whether the number is below zero.
+    pub fn is_negative(self) -> bool {
+        self.mantissa < 0
+    }
+
+    /// How many digits stand before the point.
+    pub fn whole_digits(self) -> u8 {
+        let digits = self.mantissa.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1);
+        u8::try_from(digits.saturating_sub(u32::from(self.scale))).unwrap_or(u8::MAX)
+    }
+
+    /// The number in whole ticks of `10^-scale`, or `None` where it is finer than that or
+    /// larger than [`TICKS_MAX`] ticks.
+    pub fn ticks(self, scale: u8) -> Option<i128> {
+        let steps = u32::from(scale.checked_sub(self.scale)?);
+        let ticks = i128::from(self.mantissa).checked_mul(10_i128.checked_pow(steps)?)?;
+        (ticks.abs() <= TICKS_MAX).then_some(ticks)
+    }
+
+    /// The `f64` nearest to the number.
+    pub fn to_f64(self) -> f64 {
+        crate::ratio::to_f64(i128::from(self.mantissa), 1, self.scale)
+    }
+}
+
+/// Digits gathered so far: zeros are held back until a later digit shows that they count.
+#[derive(Default)]
+struct Gathered {
+    mantissa: i64,
+    digits: usize,
+    held_zeros: usize,
+}
+
+impl Gathered {
+    fn push(&mut self, byte: u8) -> Result<(), DecimalError> {
+        match byte {
+            b'0' if self.digits == 0 => Ok(()),
+            b'0' => {
+                self.held_zeros += 1;
+                Ok(())
+            }
+            b'1'..=b'9' => {
+                self.digits += self.held_zeros + 1;
+                if self.digits > SIGNIFICANT_DIGITS_MAX {
+                    return Err(DecimalError::TooManyDigits);
+                }
+                for _ in 0..self.held_zeros {
+                    self.mantissa *= 10;
+                }
+                self.held_zeros = 0;
+                self.mantissa = self.mantissa * 10 + i64::from(byte - b'0');
+                Ok(())
+            }
+            _ => Err(DecimalError::Unreadable),
+        }
+    }
+
+    /// Settles the number: its value is `mantissa × 10^held_zeros × 10^-scale`.
+    fn into_decimal(self, negative: bool, scale: i64) -> Result<Decimal, DecimalError> {
+        if self.digits == 0 {
+            let scale = u8::try_from(scale.clamp(0, i64::from(SCALE_MAX))).unwrap_or(SCALE_MAX);
+            return Ok(Decimal { mantissa: 0, scale });
+        }
+        // Zeros at the end are kept as written where they fit, so that "42001.370" shows 3 decimals.
+        let held = i64::try_from(self.held_zeros).map_err(|_| DecimalError::OutOfRange)?;
+        let room = i64::try_from(SIGNIFICANT_DIGITS_MAX - self.digits).unwrap_or(0);
+        let needed = (held - scale).max(0);
+        let fitting = held.min(room).min((held - scale + i64::from(SCALE_MAX)).max(0));
+        let zeros = fitting.max(needed);
+        let scale = scale - held + zeros;
+        if zeros > room {
+            return Err(DecimalError::OutOfRange);
+        }
+        let scale = u8::try_from(scale).map_err(|_| DecimalError::OutOfRange)?;
+        if scale > SCALE_MAX {
+            return Err(DecimalError::OutOfRange);
+        }
+        let steps = u32::try_from(zeros).map_err(|_| DecimalError::OutOfRange)?;
+        let magnitude = self.mantissa * 10_i64.pow(steps);
+        let mantissa = if negative { -magnitude } else { magnitude };
+        Ok(Decimal { mantissa, scale })
+    }
+}
+
+fn read_exponent(text: &[u8]) -> Result<i64, DecimalError> {
+    let text = std::str::from_utf8(text).map_err(|_| DecimalError::Unreadable)?;
+    let exponent: i64 = text.parse().map_err(|_| DecimalError::Unreadable)?;
+    if exponent.abs() > 1_000 { Err(DecimalError::OutOfRange) } else { Ok(exponent) }
+}
+
+impl std::str::FromStr for Decimal {
+    type Err = DecimalError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::read(text.as_bytes())
+    }
+}
+
+/// Writes the plain form: no exponent, as many decimals as were read.
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.mantissa < 0 { "-" } else { "" };
+        let digits = self.mantissa.unsigned_abs();
+        if self.scale == 0 {
+            return write!(f, "{sign}{digits}");
+        }
+        let unit = 10_u128.pow(u32::from(self.scale));
+        let (whole, fraction) = (u128::from(digits) / unit, u128::from(digits) % unit);
+        write!(f, "{sign}{whole}.{fraction:0width$}", width = usize::from(self.scale))
+    }
+}
+
+impl PartialEq for Decimal {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Decimal {}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Compares values, not spellings: `1.50` equals `1.5`.
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.scale == other.scale {
+            return self.mantissa.cmp(&other.mantissa);
+        }
+        let unit = |scale: u8| 10_i128.pow(u32::from(scale));
+        crate::ratio::compare(
+            (i128::from(self.mantissa), unit(self.scale)),
+            (i128::from(other.mantissa), unit(other.scale)),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<Decimal, DecimalError> {
+        text.parse()
+    }
+
+    #[test]
+    fn text_survives_reading() {
+        for text in ["0", "1", "-1", "42001.370", "0.00000001", "123456789012345678", "-0.5", "0.000"] {
+            assert_eq!(read(text).map(|d| d.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn other_spellings_have_the_same_value() {
+        for (text, plain) in
+            [("+1.5", "1.5"), (".5", "0.5"), ("5.", "5"), ("1e-7", "0.0000001"), ("1.5E3", "1500"), ("007", "7")]
+        {
+            assert_eq!(read(text), read(plain), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_decimal_is_refused() {
+        for text in ["", "-", ".", "abc", "NaN", "inf", "1.2.3", "0x10", " 1", "1 ", "1e", "1,5", "--1", "1e1.5", "١"]
+        {
+            assert_eq!(read(text), Err(DecimalError::Unreadable), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn eighteen_digits_are_the_limit() {
+        assert!(read("0.123456789012345678").is_ok());
+        assert!(read("1.500000000000000000000000000").is_ok());
+        assert_eq!(read("1.234567890123456789"), Err(DecimalError::TooManyDigits));
+        assert_eq!(read("1000000000000000000"), Err(DecimalError::OutOfRange));
+        assert_eq!(read("1e300"), Err(DecimalError::OutOfRange));
+        assert_eq!(read("1e-30"), Err(DecimalError::OutOfRange));
+    }
+
+    #[test]
+    fn ticks_never_lose_a_digit() {
+        let price = Decimal { mantissa: 105_236, scale: 5 };
+        assert_eq!(price.ticks(4), None);
+        assert_eq!(price.ticks(5), Some(105_236));
+        assert_eq!(price.ticks(7), Some(10_523_600));
+        assert_eq!(Decimal { mantissa: i64::MAX, scale: 0 }.ticks(24), None);
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_what_it_writes(mantissa in -999_999_999_999_999_999_i64..=999_999_999_999_999_999, scale in 0_u8..=18) {
+            let decimal = Decimal { mantissa, scale };
+            prop_assert_eq!(read(&decimal.to_string()), Ok(decimal));
+        }
+
+        #[test]
+        fn nearest_float_is_the_one_the_text_gives(mantissa in any::<i64>(), scale in 0_u8..=24) {
+            let decimal = Decimal { mantissa, scale };
+            prop_assert_eq!(Ok(decimal.to_f64().to_bits()), decimal.to_string().parse().map(f64::to_bits));
+        }
+
+        #[test]
+        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = Decimal::read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What Candlewire's processes agree on.
+//!
+//! Domain types that can't hold nonsense, the averages, the codec of candle and signal entries, key
+//! names, configuration, Redis connections, the metric table with its small server, and shutdown.
+//! Logic that only one process needs stays in that process.
+
+pub mod backoff;
+pub mod candle;
+pub mod candle_entry;
+pub mod cli;
+pub mod config;
+pub mod connection;
+pub mod decimal;
+pub mod exit;
+pub mod health;
+pub mod indicator;
+pub mod keys;
+pub mod logging;
+pub mod meta;
+pub mod metrics;
+pub mod pattern;
+pub mod ratio;
+pub mod series;
+pub mod server;
+pub mod shutdown;
+pub mod signal;
+pub mod strategy;
+pub mod stream;
+pub mod time;
+pub mod timeframe;
+pub mod tls;
+pub mod watchdog;

@@ -1,0 +1,127 @@
+//! The table: every metric, with its unit in the name, its labels and its buckets.
+
+use super::Process::{IndicatorWorker, Ingestor, Notifier};
+use super::{Kind, Metric, Process};
+
+/// Bounds for single Redis commands and computations.
+const REDIS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+/// Bounds for one hop between processes.
+const HOP: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Bounds for requests to recipients.
+const HTTP: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Bounds from end to end; 2.5 is the objective.
+const E2E: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+/// Bounds for the size of a batch.
+const BATCH: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
+
+macro_rules! table {
+    ($($(#[doc = $help:literal])+ $ident:ident = $process:expr, $kind:expr, $name:literal $([$($label:literal),*])?;)*) => {
+        $(
+            $(#[doc = $help])+
+            pub const $ident: Metric = Metric {
+                name: concat!("candlewire_", $name),
+                kind: $kind,
+                labels: &[$($($label),*)?],
+                help: concat!($($help),+).trim_ascii(),
+                process: $process,
+            };
+        )*
+
+        /// Every metric, in the order of the catalogue.
+        pub const ALL: &[Metric] = &[$($ident),*];
+    };
+}
+
+const EVERY: Option<Process> = None;
+const INGEST: Option<Process> = Some(Ingestor);
+const WORK: Option<Process> = Some(IndicatorWorker);
+const NOTIFY: Option<Process> = Some(Notifier);
+
+table! {
+    /// Always 1; says what is running.
+    BUILD_INFO = EVERY, Kind::Gauge, "build_info" ["version", "git_sha"];
+    /// 1 while Redis answers, else 0.
+    REDIS_UP = EVERY, Kind::Gauge, "redis_up";
+    /// How often Redis came back after it had not answered.
+    REDIS_RECONNECTS = EVERY, Kind::Counter, "redis_reconnects_total";
+    /// Faults that Redis commands met, by what they mean.
+    REDIS_ERRORS = EVERY, Kind::Counter, "redis_errors_total" ["kind"];
+
+    /// Candles read from venues or files, before any check.
+    CANDLES_RECEIVED = INGEST, Kind::Counter, "candles_received_total" ["venue", "timeframe"];
+    /// Candles written to the candle streams.
+    CANDLES_PUBLISHED = INGEST, Kind::Counter, "candles_published_total" ["venue", "timeframe"];
+    /// Candles not published, by reason.
+    CANDLES_DISCARDED = INGEST, Kind::Counter, "candles_discarded_total" ["reason"];
+
+    /// From a candle's sending to its reading by a worker, in seconds.
+    QUEUE_WAIT = WORK, Kind::Histogram(HOP), "queue_wait_seconds";
+    /// Time a worker spends on a batch, by stage, in seconds.
+    PROCESS_DURATION = WORK, Kind::Histogram(REDIS), "process_duration_seconds" ["stage"];
+    /// From a candle's sending to the commit of its signal, in seconds.
+    SIGNAL_LATENCY = WORK, Kind::Histogram(HOP), "signal_latency_seconds";
+    /// Entries of the candle streams that were settled, by what became of them.
+    CANDLES_PROCESSED = WORK, Kind::Counter, "candles_processed_total" ["outcome"];
+    /// Candles in one batch.
+    BATCH_CANDLES = WORK, Kind::Histogram(BATCH), "batch_candles";
+    /// Look-ups of an indicator state, by tier and result.
+    STATE_CACHE_REQUESTS = WORK, Kind::Counter, "state_cache_requests_total" ["tier", "result"];
+    /// States that were computed again from the history, by cause.
+    STATE_REBUILDS = WORK, Kind::Counter, "state_rebuilds_total" ["cause"];
+    /// Series held in memory, by whether all their indicators have a value.
+    SERIES = WORK, Kind::Gauge, "series" ["state"];
+    /// Partitions that this worker owns.
+    PARTITIONS_OWNED = WORK, Kind::Gauge, "partitions_owned";
+    /// Partitions that this worker took over, by cause.
+    PARTITION_TAKEOVERS = WORK, Kind::Counter, "partition_takeovers_total" ["cause"];
+    /// Commits, by outcome.
+    COMMITS = WORK, Kind::Counter, "commits_total" ["outcome"];
+    /// Signals written to the signal streams.
+    SIGNALS_EMITTED = WORK, Kind::Counter, "signals_emitted_total" ["strategy", "direction"];
+    /// Crossings held back by a strategy's filter.
+    SIGNALS_FILTERED = WORK, Kind::Counter, "signals_filtered_total" ["strategy", "reason"];
+
+    /// Signals taken from the signal streams.
+    SIGNALS_CONSUMED = NOTIFY, Kind::Counter, "signals_consumed_total";
+    /// Entries of the signal streams that are no signals; they are set aside.
+    SIGNALS_UNREADABLE = NOTIFY, Kind::Counter, "signals_unreadable_total";
+    /// Attempts to deliver an alert, by outcome.
+    DELIVERY_ATTEMPTS = NOTIFY, Kind::Counter, "delivery_attempts_total" ["channel", "outcome"];
+    /// Time one attempt takes, in seconds.
+    DELIVERY_ATTEMPT_DURATION = NOTIFY, Kind::Histogram(HTTP), "delivery_attempt_duration_seconds" ["channel"];
+    /// Alerts that reached their end, by outcome.
+    DELIVERIES = NOTIFY, Kind::Counter, "deliveries_total" ["channel", "outcome"];
+    /// Alerts that wait for a recipient.
+    DELIVERY_QUEUE_DEPTH = NOTIFY, Kind::Gauge, "delivery_queue_depth" ["recipient"];
+    /// When the longest waiting alert is due, in Unix seconds; NaN while none waits.
+    DELIVERY_OLDEST_DUE = NOTIFY, Kind::Gauge, "delivery_oldest_due_timestamp_seconds" ["recipient"];
+    /// Alerts in a recipient's dead letters.
+    DEAD_ALERTS = NOTIFY, Kind::Gauge, "dead_alerts" ["recipient"];
+    /// 1 while a recipient is disabled, else 0.
+    RECIPIENT_DISABLED = NOTIFY, Kind::Gauge, "recipient_disabled" ["recipient"];
+    /// Answers by which a recipient asked for fewer alerts.
+    RATE_LIMITED = NOTIFY, Kind::Counter, "rate_limited_total" ["channel"];
+    /// From a candle's close to the recipient's acceptance, in seconds.
+    END_TO_END = NOTIFY, Kind::Histogram(E2E), "end_to_end_seconds" ["channel"];
+    /// From a candle's sending to the recipient's acceptance, in seconds.
+    PUBLISH_TO_DELIVERY = NOTIFY, Kind::Histogram(E2E), "publish_to_delivery_seconds" ["channel"];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_prometheus_habits() {
+        for metric in ALL {
+            let total = metric.name.ends_with("_total");
+            assert_eq!(total, metric.kind == Kind::Counter, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+            assert!(!metric.labels.contains(&"symbol") && !metric.labels.contains(&"series"), "{}", metric.name);
+            assert_eq!(ALL.iter().filter(|other| other.name == metric.name).count(), 1, "{}", metric.name);
+            if let Kind::Histogram(bounds) = metric.kind {
+                assert!(bounds.is_sorted(), "{}", metric.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Exact ratios of whole numbers: comparison without overflow, and the nearest `f64`.
+//!
+//! Window averages are ratios of integers. Deciding a crossing on them must never round, so the
+//! comparison falls back to Euclid's algorithm where cross-multiplication would overflow.
+
+use std::cmp::Ordering;
+
+/// Compares two ratios `(numerator, denominator)` exactly. Denominators are above zero.
+pub fn compare(left: (i128, i128), right: (i128, i128)) -> Ordering {
+    let crossed = (left.0.checked_mul(right.1), right.0.checked_mul(left.1));
+    if let (Some(left), Some(right)) = crossed {
+        return left.cmp(&right);
+    }
+    euclid(left, right)
+}
+
+/// Compares whole parts, then the reciprocals of what remains, as long as they tie.
+fn euclid(mut left: (i128, i128), mut right: (i128, i128)) -> Ordering {
+    let mut swapped = false;
+    loop {
+        let wholes = left.0.div_euclid(left.1).cmp(&right.0.div_euclid(right.1));
+        let rests = (left.0.rem_euclid(left.1), right.0.rem_euclid(right.1));
+        let order = match (wholes, rests) {
+            (Ordering::Equal, (0, 0)) => Ordering::Equal,
+            (Ordering::Equal, (0, _)) => Ordering::Less,
+            (Ordering::Equal, (_, 0)) => Ordering::Greater,
+            (Ordering::Equal, (rest_left, rest_right)) => {
+                (left, right) = ((left.1, rest_left), (right.1, rest_right));
+                swapped = !swapped;
+                continue;
+            }
+            (unequal, _) => unequal,
+        };
+        return if swapped { order.reverse() } else { order };
+    }
+}
+
+/// The `f64` nearest to `numerator / (denominator × 10^scale)`. `denominator` is above zero.
+pub fn to_f64(numerator: i128, denominator: i128, scale: u8) -> f64 {
+    const EXACT: u128 = 1 << 53;
+    let unit = 10_i128.pow(u32::from(scale));
+    if let Some(whole) = denominator.checked_mul(unit)
+        && numerator.unsigned_abs() <= EXACT
+        && whole.unsigned_abs() <= EXACT
+    {
+        // Both sides are exact, so the one division rounds once.
+        return numerator as f64 / whole as f64;
+    }
+    match denominator.checked_mul(unit) {
+        Some(whole) => nearest(numerator, whole),
+        // Beyond any price: the last bit may differ.
+        None => numerator as f64 / denominator as f64 / unit as f64,
+    }
+}
+
+/// Divides with 64 binary digits more than a double holds, then rounds once.
+fn nearest(numerator: i128, denominator: i128) -> f64 {
+    let negative = numerator < 0;
+    let (mut top, mut bottom) = (numerator.unsigned_abs(), denominator.unsigned_abs());
+    if top == 0 {
+        return 0.0;
+    }
+    // Scale by powers of two, which change no digit, until the quotient has at least 55 bits
+    // and the remainder can still be told from zero.
+    let divisor = gcd(top, bottom);
+    (top, bottom) = (top / divisor, bottom / divisor);
+    let mut quotient = top / bottom;
+    let mut rest = top % bottom;
+    let mut exponent = 0_i32;
+    while quotient < 1 << 55 {
+        // `rest < bottom`, and `bottom` stays below 2^127, so doubling fits.
+        rest <<= 1;
+        quotient <<= 1;
+        if rest >= bottom {
+            rest -= bottom;
+            quotient += 1;
+        }
+        exponent -= 1;
+    }
+    // A sticky bit stands for everything below, so that the conversion's one rounding is right.
+    let magnitude = if rest == 0 { quotient as f64 } else { (quotient | 1) as f64 };
+    let value = magnitude * 2_f64.powi(exponent);
+    if negative { -value } else { value }
+}
+
+fn gcd(mut a: u128, mut b: u128) -> u128 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn euclid_agrees_with_cross_multiplication(
+            a in any::<i64>(), b in 1..i64::MAX, c in any::<i64>(), d in 1..i64::MAX,
+        ) {
+            let (left, right) = ((i128::from(a), i128::from(b)), (i128::from(c), i128::from(d)));
+            prop_assert_eq!(euclid(left, right), (left.0 * right.1).cmp(&(right.0 * left.1)));
+        }
+
+        #[test]
+        fn slow_path_agrees_with_exact_division(a in -(1_i128 << 53)..=1 << 53, b in 1..=1_i128 << 53) {
+            prop_assert_eq!(nearest(a, b).to_bits(), (a as f64 / b as f64 + 0.0).to_bits());
+        }
+
+        #[test]
+        fn equal_ratios_give_equal_floats(price in 1..10_i128.pow(18), n in 1_i128..5000) {
+            prop_assert_eq!(to_f64(price * n, n, 8).to_bits(), to_f64(price, 1, 8).to_bits());
+        }
+    }
+
+    #[test]
+    fn huge_ratios_compare_exactly() {
+        let big = i128::MAX / 3;
+        assert_eq!(compare((big, big - 1), (big - 1, big - 2)), Ordering::Less);
+        assert_eq!(compare((big * 2, big), (2, 1)), Ordering::Equal);
+        assert_eq!(compare((-big, 7), (-big + 1, 7)), Ordering::Less);
+    }
+}

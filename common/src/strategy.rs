@@ -1,0 +1,180 @@
+//! Strategies: which averages to cross on which series, and the risk rules beside them.
+//!
+//! Values of these types are checked: averages are averages, multiples are above zero, and what
+//! needs an `atr` has one. Finding crossings is the worker's business.
+
+use rust_decimal::Decimal as Exact;
+use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
+
+use crate::indicator::IndicatorSpec;
+use crate::pattern::SeriesPattern;
+use crate::series::Series;
+use crate::signal::Direction;
+
+/// A strategy, as the configuration gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strategy {
+    /// The name that signals carry.
+    pub name: String,
+    /// The series it runs on.
+    pub series: Vec<SeriesPattern>,
+    /// The average that crosses.
+    pub fast: IndicatorSpec,
+    /// The average that is crossed.
+    pub slow: IndicatorSpec,
+    /// Stops, targets and filters, where the strategy asks for them.
+    pub risk: Option<Risk>,
+}
+
+impl Strategy {
+    /// Whether the strategy runs on `series`.
+    pub fn covers(&self, series: &Series) -> bool {
+        self.series.iter().any(|pattern| pattern.matches(series))
+    }
+}
+
+/// Rules on the average true range.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Risk {
+    /// The average true range to measure with.
+    pub atr: IndicatorSpec,
+    /// Distance of the stop, in average true ranges.
+    pub stop: Option<Multiple>,
+    /// Distance of the target, in average true ranges.
+    pub target: Option<Multiple>,
+    /// Signals with a smaller average true range are filtered.
+    pub min_atr: f64,
+    /// Signals with a smaller ratio of target to stop are filtered.
+    pub min_risk_reward: Option<Multiple>,
+}
+
+/// A multiple above zero, held as the decimal that was written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Multiple(Exact);
+
+impl Multiple {
+    /// Accepts a finite number above zero, up to a million.
+    pub fn new(number: f64) -> Option<Self> {
+        let within = number > 0.0 && number <= 1e6;
+        // The shortest text of the float is the decimal that the configuration wrote.
+        within.then(|| number.to_string().parse().ok()).flatten().filter(|exact| *exact > Exact::ZERO).map(Self)
+    }
+}
+
+/// Where to give up and where to take the profit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Levels {
+    /// `price ∓ stop × atr`.
+    pub stop_loss: Option<f64>,
+    /// `price ± target × atr`.
+    pub take_profit: Option<f64>,
+    /// `target / stop`.
+    pub risk_reward: Option<f64>,
+}
+
+/// Why a crossing is not emitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Filtered {
+    /// The average true range is below `min_atr`.
+    MinAtr,
+    /// The ratio of target to stop is below `min_risk_reward`.
+    MinRiskReward,
+}
+
+impl Filtered {
+    /// Every reason, in the order they are checked.
+    pub const ALL: [Self; 2] = [Self::MinAtr, Self::MinRiskReward];
+
+    /// The metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MinAtr => "min_atr",
+            Self::MinRiskReward => "min_risk_reward",
+        }
+    }
+}
+
+impl Risk {
+    /// Checks a crossing with this average true range against the filters.
+    ///
+    /// # Errors
+    ///
+    /// The first filter that holds it back.
+    pub fn admit(&self, atr: f64) -> Result<(), Filtered> {
+        if atr < self.min_atr {
+            return Err(Filtered::MinAtr);
+        }
+        if let (Some(stop), Some(target), Some(least)) = (self.stop, self.target, self.min_risk_reward)
+            // Multiplied out: a division would round, and 1.5 / 1 >= 1.5 must hold.
+            && target.0 < least.0 * stop.0
+        {
+            return Err(Filtered::MinRiskReward);
+        }
+        Ok(())
+    }
+
+    /// Computes stop, target and their ratio in decimals, rounded once at the end.
+    pub fn levels(&self, direction: Direction, price: f64, atr: f64) -> Levels {
+        let (towards, against) = match direction {
+            Direction::Buy => (1.0, -1.0),
+            Direction::Sell => (-1.0, 1.0),
+        };
+        let ratio = self.target.zip(self.stop).map(|(target, stop)| target.0 / stop.0);
+        Levels {
+            stop_loss: self.stop.map(|stop| level(price, against, stop, atr)),
+            take_profit: self.target.map(|target| level(price, towards, target, atr)),
+            risk_reward: ratio.and_then(|ratio| ratio.to_string().parse().ok()),
+        }
+    }
+}
+
+/// `price + sign × multiple × atr`. Exact in decimals; beyond their 28 digits in floats.
+fn level(price: f64, sign: f64, multiple: Multiple, atr: f64) -> f64 {
+    let exact = || {
+        let shortest = |number: f64| number.to_string().parse::<Exact>().ok();
+        let distance = shortest(atr)?.checked_mul(multiple.0)?.checked_mul(Exact::from_f64(sign)?)?;
+        shortest(price)?.checked_add(distance)?.to_string().parse().ok()
+    };
+    exact().unwrap_or_else(|| price + sign * multiple.0.to_f64().unwrap_or_default() * atr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn risk(stop: f64, target: f64, least: f64) -> Option<Risk> {
+        Some(Risk {
+            atr: "atr(14)".parse().ok()?,
+            stop: Multiple::new(stop),
+            target: Multiple::new(target),
+            min_atr: 10.0,
+            min_risk_reward: Multiple::new(least),
+        })
+    }
+
+    #[test]
+    fn levels_are_the_ones_a_person_would_compute() {
+        let levels = |direction| risk(2.0, 3.0, 1.5).map(|risk| risk.levels(direction, 42001.37, 120.5));
+        let buy = Levels { stop_loss: Some(41760.37), take_profit: Some(42362.87), risk_reward: Some(1.5) };
+        assert_eq!(levels(Direction::Buy), Some(buy));
+        let sell = Levels { stop_loss: Some(42242.37), take_profit: Some(41639.87), risk_reward: Some(1.5) };
+        assert_eq!(levels(Direction::Sell), Some(sell));
+    }
+
+    #[test]
+    fn a_ratio_that_just_holds_is_admitted() {
+        for (stop, target, least) in [(1.5, 2.25, 1.5), (0.1, 0.3, 3.0), (1.1, 2.2, 2.0), (2.0, 3.0, 1.5)] {
+            assert_eq!(risk(stop, target, least).map(|risk| risk.admit(10.0)), Some(Ok(())), "{target} / {stop}");
+        }
+        let refused = |target, atr| risk(2.0, target, 1.5).map(|risk| risk.admit(atr));
+        assert_eq!(refused(2.9, 10.0), Some(Err(Filtered::MinRiskReward)));
+        assert_eq!(refused(2.9, 9.99), Some(Err(Filtered::MinAtr)));
+    }
+
+    #[test]
+    fn multiples_are_above_zero() {
+        for number in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-40] {
+            assert_eq!(Multiple::new(number), None, "{number}");
+        }
+    }
+}

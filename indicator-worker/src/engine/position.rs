@@ -1,0 +1,87 @@
+//! The committed position: the consumer group's last delivered entry.
+//!
+//! The group shows it, and with it the lag, to every tool that knows Redis Streams. It is read when a
+//! partition is taken and moved by commits alone.
+
+use candlewire_common::keys::WORKER_GROUP;
+use candlewire_common::stream::EntryId;
+use redis::aio::MultiplexedConnection;
+use redis::{RedisError, Value};
+
+/// Where a partition's owner reads on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    /// The last entry whose effects are committed.
+    pub(super) last: EntryId,
+    /// How many entries the stream had up to there; `None` where Redis can't tell.
+    pub(super) entries_read: Option<u64>,
+}
+
+impl Position {
+    /// The position after `count` more entries, the last of which is `last`.
+    pub(super) fn after(self, last: EntryId, count: usize) -> Self {
+        Self { last, entries_read: self.entries_read.map(|read| read + count as u64) }
+    }
+}
+
+/// Makes the group where it is missing, at the stream's beginning: what was published before the
+/// first worker is processed, and what was processed before is dropped as duplicate.
+pub(super) async fn ensure_group(stream: &str, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    let created: Result<(), RedisError> = redis::cmd("XGROUP")
+        .arg("CREATE")
+        .arg(stream)
+        .arg(WORKER_GROUP)
+        .arg(0)
+        .arg("MKSTREAM")
+        .exec_async(connection)
+        .await;
+    match created {
+        Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+        created => created,
+    }
+}
+
+/// Shows `owner` as the group's one consumer.
+pub(super) async fn show_owner(
+    stream: &str,
+    owner: &str,
+    connection: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
+    let consumers: Vec<Info> =
+        redis::cmd("XINFO").arg("CONSUMERS").arg(stream).arg(WORKER_GROUP).query_async(connection).await?;
+    let mut pipe = redis::pipe();
+    pipe.cmd("XGROUP").arg("CREATECONSUMER").arg(stream).arg(WORKER_GROUP).arg(owner).ignore();
+    for consumer in consumers {
+        let name: Option<Vec<u8>> = consumer.get("name").and_then(|name| redis::from_redis_value_ref(name).ok());
+        // A foreign consumer that holds entries is somebody's business; one that holds none is a past owner.
+        let idle = consumer.get("pending") == Some(&Value::Int(0));
+        if let Some(name) = name.filter(|name| idle && name != owner.as_bytes()) {
+            pipe.cmd("XGROUP").arg("DELCONSUMER").arg(stream).arg(WORKER_GROUP).arg(name).ignore();
+        }
+    }
+    pipe.exec_async(connection).await
+}
+
+type Info = std::collections::HashMap<String, Value>;
+
+/// Reads the committed position.
+pub(super) async fn read(stream: &str, connection: &mut MultiplexedConnection) -> Result<Position, RedisError> {
+    let mut pipe = redis::pipe();
+    pipe.atomic().cmd("XINFO").arg("GROUPS").arg(stream).cmd("XINFO").arg("STREAM").arg(stream);
+    let (groups, stream): (Vec<Info>, Info) = pipe.query_async(connection).await?;
+    let field =
+        |info: &Info, name: &str| info.get(name).and_then(|value| redis::from_redis_value_ref::<String>(value).ok());
+    let ours = groups.iter().find(|group| field(group, "name").as_deref() == Some(WORKER_GROUP));
+    let Some(ours) = ours else {
+        return Err(RedisError::from((
+            redis::ErrorKind::Client,
+            "the consumer group vanished",
+            WORKER_GROUP.to_owned(),
+        )));
+    };
+    let number = |value: Option<String>| value.and_then(|text| text.parse::<u64>().ok());
+    let last = field(ours, "last-delivered-id").and_then(|id| id.parse().ok()).unwrap_or_default();
+    let lag = number(field(ours, "lag"));
+    let from_lag = number(field(&stream, "entries-added")).zip(lag).and_then(|(added, lag)| added.checked_sub(lag));
+    Ok(Position { last, entries_read: number(field(ours, "entries-read")).or(from_lag) })
+}

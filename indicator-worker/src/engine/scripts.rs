@@ -1,0 +1,46 @@
+//! The Lua scripts of the lease. Each is sent whole, so that a flush of the script cache is no event.
+//!
+//! A script has no rollback: all checks stand before the first write, and the first write is the one
+//! that a full server refuses.
+
+/// Takes a partition that is free, was released, or is ours already.
+///
+/// Keys: lease, fence. Arguments: owner, lease in ms. Answers `{1, token, cause}` when taken, else
+/// `{0, holder, ms left}`. The fence changes here and nowhere else.
+pub(super) const ACQUIRE: &str = r"
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= '' and holder ~= ARGV[1] then
+  return {0, holder, redis.call('PTTL', KEYS[1])}
+end
+local fence = redis.call('GET', KEYS[2])
+local epoch, owner = 0, ''
+if fence then
+  epoch = tonumber(string.match(fence, '^%d+')) or 0
+  owner = string.match(fence, '^%d+ (.*)$') or ''
+end
+local cause = 'expired'
+if owner == '' or owner == ARGV[1] then cause = 'joined' end
+if holder == '' then cause = 'handed_over' end
+local token = string.format('%d %s', epoch + 1, ARGV[1])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', KEYS[2], token)
+return {1, token, cause}
+";
+
+/// Extends a lease that is ours, or has run out while nobody took over.
+///
+/// Keys: lease, fence. Arguments: owner, lease in ms, token. Answers 1 when extended, else 0.
+pub(super) const RENEW: &str = r"
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+";
+
+/// Lets a lease of ours go. An empty lease tells the next owner that it was handed over.
+///
+/// Keys: lease, fence. Arguments: lease in ms, token.
+pub(super) const RELEASE: &str = r"
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], '', 'PX', ARGV[1])
+return 1
+";

@@ -1,0 +1,164 @@
+//! What the worker records: handles of the metric table, made at zero.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use candlewire_common::candle_entry::{CandleEntry, Unusable};
+use candlewire_common::metrics::{RedisMetrics, table};
+use candlewire_common::signal::Direction;
+use candlewire_common::strategy::{Filtered, Strategy};
+use candlewire_common::time::UnixMicros;
+use metrics::{Counter, Gauge, Histogram};
+
+use crate::core::{BatchEffects, Outcome};
+
+/// Why a state was not found in either tier of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebuild {
+    /// There was nothing to find: the series is new, or the cache is switched off.
+    Cold,
+    /// The hash was gone though the series has a history.
+    Expired,
+    /// The hash lacks an indicator, is damaged or disagrees with the history.
+    Incompatible,
+}
+
+impl Rebuild {
+    const ALL: [Self; 3] = [Self::Cold, Self::Expired, Self::Incompatible];
+
+    /// The metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Expired => "expired",
+            Self::Incompatible => "incompatible",
+        }
+    }
+}
+
+/// Look-ups in the two tiers of the cache.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheMetrics {
+    pub(crate) memory_hits: Counter,
+    pub(crate) memory_misses: Counter,
+    pub(crate) redis_hits: Counter,
+    pub(crate) redis_misses: Counter,
+}
+
+/// Every handle of the worker.
+#[derive(Clone, Debug)]
+pub struct WorkerMetrics {
+    pub(crate) redis: RedisMetrics,
+    pub(crate) cache: CacheMetrics,
+    pub(crate) partitions_owned: Gauge,
+    series_warming: Gauge,
+    series_ready: Gauge,
+    pub(crate) load_state: Histogram,
+    pub(crate) compute: Histogram,
+    pub(crate) commit: Histogram,
+    pub(crate) commits_applied: Counter,
+    pub(crate) commits_fenced: Counter,
+    pub(crate) commits_retried: Counter,
+    queue_wait: Histogram,
+    signal_latency: Histogram,
+    batch_candles: Histogram,
+    processed: [Counter; 4],
+    rebuilds: [Counter; 3],
+    takeovers: Arc<HashMap<&'static str, Counter>>,
+    emitted: Arc<HashMap<(String, Direction), Counter>>,
+    filtered: Arc<HashMap<(String, Filtered), Counter>>,
+}
+
+impl WorkerMetrics {
+    /// Makes the handles for these strategies.
+    pub fn new(strategies: &[Strategy]) -> Self {
+        let cache = |tier, result| table::STATE_CACHE_REQUESTS.counter(&[tier, result]);
+        let stage = |stage| table::PROCESS_DURATION.histogram(&[stage]);
+        let commits = |outcome| table::COMMITS.counter(&[outcome]);
+        let emitted = strategies.iter().flat_map(|strategy| {
+            [Direction::Buy, Direction::Sell].map(|direction| {
+                let counter = table::SIGNALS_EMITTED.counter(&[&strategy.name, direction.as_str()]);
+                ((strategy.name.clone(), direction), counter)
+            })
+        });
+        let filtered = strategies.iter().flat_map(|strategy| {
+            Filtered::ALL.map(|reason| {
+                let counter = table::SIGNALS_FILTERED.counter(&[&strategy.name, reason.as_str()]);
+                ((strategy.name.clone(), reason), counter)
+            })
+        });
+        let takeovers = ["joined", "expired", "handed_over"];
+        Self {
+            redis: RedisMetrics::new(),
+            cache: CacheMetrics {
+                memory_hits: cache("memory", "hit"),
+                memory_misses: cache("memory", "miss"),
+                redis_hits: cache("redis", "hit"),
+                redis_misses: cache("redis", "miss"),
+            },
+            partitions_owned: table::PARTITIONS_OWNED.gauge(&[]),
+            series_warming: table::SERIES.gauge(&["warming"]),
+            series_ready: table::SERIES.gauge(&["ready"]),
+            load_state: stage("load_state"),
+            compute: stage("compute"),
+            commit: stage("commit"),
+            commits_applied: commits("applied"),
+            commits_fenced: commits("fenced"),
+            commits_retried: commits("retried"),
+            queue_wait: table::QUEUE_WAIT.histogram(&[]),
+            signal_latency: table::SIGNAL_LATENCY.histogram(&[]),
+            batch_candles: table::BATCH_CANDLES.histogram(&[]),
+            processed: Outcome::ALL.map(|outcome| table::CANDLES_PROCESSED.counter(&[outcome.as_str()])),
+            rebuilds: Rebuild::ALL.map(|cause| table::STATE_REBUILDS.counter(&[cause.as_str()])),
+            takeovers: Arc::new(takeovers.map(|cause| (cause, table::PARTITION_TAKEOVERS.counter(&[cause]))).into()),
+            emitted: Arc::new(emitted.collect()),
+            filtered: Arc::new(filtered.collect()),
+        }
+    }
+
+    /// The gauge that counts series which are ready, or those which are not.
+    pub(crate) fn series(&self, is_ready: bool) -> &Gauge {
+        if is_ready { &self.series_ready } else { &self.series_warming }
+    }
+
+    pub(crate) fn rebuilt(&self, cause: Rebuild) {
+        self.rebuilds[cause as usize].increment(1);
+    }
+
+    pub(crate) fn took_over(&self, cause: &str) {
+        if let Some(counter) = self.takeovers.get(cause) {
+            counter.increment(1);
+        }
+    }
+
+    pub(crate) fn read(&self, decoded: &[Result<CandleEntry<'_>, Unusable>], now: UnixMicros) {
+        self.batch_candles.record(decoded.len() as f64);
+        for entry in decoded.iter().flatten() {
+            self.queue_wait.record(seconds(now.since(entry.sent)));
+        }
+    }
+
+    /// Counts what a commit made true. Nothing is counted before.
+    pub(crate) fn committed(&self, effects: &BatchEffects<'_>, now: UnixMicros) {
+        self.commits_applied.increment(1);
+        for (counter, count) in self.processed.iter().zip(effects.outcomes) {
+            counter.increment(count);
+        }
+        for signal in &effects.signals {
+            self.signal_latency.record(seconds(now.since(signal.candle_us)));
+            if let Some(counter) = self.emitted.get(&(signal.strategy.clone(), signal.direction)) {
+                counter.increment(1);
+            }
+        }
+        for filtered in &effects.filtered {
+            if let Some(counter) = self.filtered.get(filtered) {
+                counter.increment(1);
+            }
+        }
+    }
+}
+
+fn seconds(span: Duration) -> f64 {
+    span.as_secs_f64()
+}

@@ -1,0 +1,117 @@
+//! `indicator-worker run`: one task for each partition, under one supervisor.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use candlewire_common::config::Config;
+use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget, describe};
+use candlewire_common::exit::{Fault, Outcome};
+use candlewire_common::health::Health;
+use candlewire_common::meta::{self, MetaError};
+use candlewire_common::metrics::{self, Process};
+use candlewire_common::server::Server;
+use candlewire_common::{backoff, shutdown, watchdog};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::core::Plans;
+use crate::engine::{Leases, PartitionTask, Settings};
+use crate::metrics::WorkerMetrics;
+
+/// Runs the worker until a signal stops it.
+///
+/// # Errors
+///
+/// [`Fault::Usage`] when the address is taken or the key layout differs; otherwise the fault of the
+/// task that took the process down.
+pub async fn run(config: Config, http: Option<SocketAddr>) -> Result<Outcome> {
+    let handle = metrics::install(Process::IndicatorWorker)?;
+    let target = RedisTarget::new(&config.redis)?;
+    let server = Server::bind(http.unwrap_or(config.http.indicator_worker)).await?;
+    let (metrics, health) = (WorkerMetrics::new(&config.strategies), Health::default());
+    let owner = Uuid::new_v4().to_string();
+    let leases = Leases::new(config.redis.keys.clone(), owner.as_str(), config.worker.lease_ttl);
+
+    let mut tasks: JoinSet<Result<()>> = JoinSet::new();
+    let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
+    let token = stop.clone();
+    let page = health.clone();
+    tasks.spawn(async move { server.serve(handle, page, token).await.context("serve metrics") });
+    let (watched, token, redis) = (target.clone(), stop.clone(), metrics.redis.clone());
+    tasks.spawn(async move {
+        watchdog::run(watched, health, redis, token).await;
+        Ok(())
+    });
+    tracing::info!(
+        "worker {owner} starts: {} strategies, {} partitions, redis at {}",
+        config.strategies.len(),
+        config.redis.partitions.count(),
+        target.address(),
+    );
+    let token = stop.clone();
+    tasks.spawn(async move { work(config, target, leases, metrics, token).await });
+    shutdown::supervise(tasks, stop, shutdown::GRACE).await?;
+    tracing::info!("worker {owner} stopped");
+    Ok(Outcome::Done)
+}
+
+/// Agrees on the key layout, then works on every partition.
+async fn work(
+    config: Config,
+    target: RedisTarget,
+    leases: Leases,
+    metrics: WorkerMetrics,
+    stop: CancellationToken,
+) -> Result<()> {
+    tokio::select! {
+        agreed = agree(&config, &target, &metrics) => agreed?,
+        () = stop.cancelled() => return Ok(()),
+    }
+    let mut tasks: JoinSet<Result<()>> = JoinSet::new();
+    let (kept, watched, redis, token) = (leases.clone(), target.clone(), metrics.redis.clone(), stop.clone());
+    tasks.spawn(async move {
+        kept.keep(watched, redis, token).await;
+        Ok(())
+    });
+    let settings = Arc::new(Settings {
+        target,
+        keys: config.redis.keys.clone(),
+        partitions: config.redis.partitions,
+        cache: config.cache.clone(),
+        batch: config.worker.batch,
+        leases,
+        metrics,
+    });
+    for partition in config.redis.partitions.iter() {
+        let task = PartitionTask::new(settings.clone(), partition, Plans::new(&config));
+        tasks.spawn(task.run(stop.clone()));
+    }
+    shutdown::supervise(tasks, stop, shutdown::GRACE).await
+}
+
+/// Waits for Redis, and refuses a layout that differs.
+async fn agree(config: &Config, target: &RedisTarget, metrics: &WorkerMetrics) -> Result<(), Fault> {
+    let mut delays = backoff::redis();
+    let mut said = RedisFault::Connection;
+    loop {
+        let agreed = async {
+            let mut connection = target.connect(RESPONSE_TIMEOUT).await?;
+            meta::agree(&mut connection, &config.redis).await
+        };
+        match agreed.await {
+            Ok(()) => return Ok(()),
+            Err(error @ MetaError::Differs { .. }) => return Err(error.into()),
+            Err(MetaError::Redis(error)) => {
+                let fault = metrics.redis.count(&error);
+                // That the connection is gone is the watchdog's to say.
+                if fault != RedisFault::Connection && std::mem::replace(&mut said, fault) != fault {
+                    tracing::warn!("waiting for redis: {}", describe(&error));
+                }
+                sleep(delays.next().unwrap_or(RESPONSE_TIMEOUT)).await;
+            }
+        }
+    }
+}

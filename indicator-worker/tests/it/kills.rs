@@ -1,0 +1,243 @@
+//! Deaths: of workers at any moment, of Redis, of leases. Each signal is in the stream exactly once, in
+//! order, and the state is the one that an undisturbed worker would have left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::bench::{Bench, SOON, Tick, key, waves};
+use crate::support::{flat, plan, strategy};
+use candlewire_common::series::Series;
+use candlewire_common::signal::SignalId;
+use candlewire_common::time::UnixMillis;
+use candlewire_testkit::redis_server::AppendOnly;
+use candlewire_testkit::wait::PATIENCE;
+use candlewire_testkit::{RedisOptions, eventually};
+use indicator_worker::core::{Found, SeriesState};
+use tokio::time::sleep;
+
+const SEED: u64 = 20_261_122;
+
+fn config() -> String {
+    let risky = "[[strategies]]\nname = \"risky\"\nseries = [\"*\"]\nfast = \"sma(2)\"\nslow = \"ema(7)\"\natr = \"atr(4)\"\nstop_atr = 2.0\ntarget_atr = 3.0\n";
+    [&strategy("window", "sma(3)", "sma(8)"), &strategy("recursive", "ema(3)", "ema(8)"), risky].concat()
+}
+
+/// What one undisturbed pass over a series finds, and the state it leaves.
+fn sequential(series: &str, ticks: &[Tick]) -> (Vec<String>, Vec<(String, Vec<u8>)>) {
+    let series: Series = series.parse().unwrap();
+    let plan = plan(&config(), &series);
+    let mut state = SeriesState::new(&series, plan.clone());
+    let mut ids = Vec::new();
+    for (open_time, price) in ticks {
+        let note = |place: usize, found| {
+            let Found::Crossing(crossing) = found else { return };
+            let name = &plan.strategies[place].name;
+            ids.push(SignalId::derive(name, &series, UnixMillis(*open_time), crossing.direction).to_string());
+        };
+        state.step(&flat(*open_time, price), note).unwrap();
+    }
+    (ids, state.fields(&ticks.last().unwrap().1).unwrap().set)
+}
+
+/// Compares the ids of signals, and says in a line what differs.
+fn assert_same(series: &str, found: &[String], expected: &[String]) {
+    let lost = expected.iter().filter(|id| !found.contains(id)).count();
+    let doubled = found.len() - found.iter().collect::<BTreeSet<_>>().len();
+    let foreign = found.iter().filter(|id| !expected.contains(id)).count();
+    let first = found.iter().zip(expected).position(|(found, expected)| found != expected);
+    let total = expected.len();
+    assert!(
+        found == expected,
+        "{series}: of {total} signals {lost} lost, {doubled} doubled, {foreign} unexpected, first difference at {first:?} (seed {SEED})"
+    );
+}
+
+/// Checks every series against its sequential pass.
+async fn check(bench: &Bench, published: &BTreeMap<String, Vec<Tick>>) {
+    let mut expected_total = 0;
+    for (series, ticks) in published {
+        bench.wait_settled(series).await;
+        let (expected, state) = sequential(series, ticks);
+        let signals = bench.stream(&key(series, "signals")).await;
+        let found: Vec<String> = signals
+            .into_iter()
+            .filter(|(_, signal)| signal["series"] == *series)
+            .map(|(_, signal)| signal["id"].clone())
+            .collect();
+        assert_same(series, &found, &expected);
+        expected_total += expected.len();
+        assert_eq!(bench.hash(series).await, state.into_iter().collect(), "state of {series}");
+        let history = bench.stream(&key(series, &format!("ohlcv:{series}"))).await;
+        let opened: Vec<String> = history.into_iter().map(|(id, _)| id).collect();
+        assert!(ticks.iter().map(|(time, _)| format!("{time}-0")).eq(opened), "history of {series}");
+        assert_eq!(bench.stream(&key(series, "dead")).await, []);
+    }
+    assert!(expected_total > 300, "only {expected_total} signals");
+}
+
+fn series_to_publish() -> BTreeMap<String, Vec<Tick>> {
+    (0..6).map(|at| (format!("csv:S{at}:1m"), waves(300, at))).collect()
+}
+
+#[tokio::test]
+async fn a_worker_killed_at_random_points_loses_and_doubles_nothing() {
+    let bench = Bench::start(RedisOptions::default(), &format!("{}[cache]\nhistory = 400\n", config())).await;
+    bench.set_lease("500ms");
+    let published = series_to_publish();
+    let mut random = fastrand::Rng::with_seed(SEED);
+    let mut interrupted = 0;
+    for from in (0..300).step_by(20) {
+        let mut worker = bench.worker();
+        // Two of three die at work, the third while it starts or waits for leases.
+        let at_work = random.u8(0..3) > 0;
+        if at_work {
+            worker.wait_for_line(|line| line.contains("owns partition"), PATIENCE).await.unwrap();
+        }
+        for (series, ticks) in &published {
+            bench.publish(series, &ticks[from..from + 20]).await;
+        }
+        sleep(Duration::from_micros(random.u64(0..15_000))).await;
+        worker.kill().unwrap();
+        interrupted += usize::from(at_work && !bench.is_settled(published.keys()).await);
+    }
+    assert!(interrupted > 0, "no kill met a worker with work left to do");
+    let worker = bench.worker();
+    check(&bench, &published).await;
+    drop(worker);
+}
+
+#[tokio::test]
+async fn redis_killed_and_reloaded_loses_and_doubles_nothing() {
+    let options = RedisOptions { append_only: AppendOnly::Always, ..RedisOptions::default() };
+    let mut bench = Bench::start(options, &format!("{}[cache]\nhistory = 400\n", config())).await;
+    let published = series_to_publish();
+    let mut random = fastrand::Rng::with_seed(SEED);
+    let worker = bench.worker();
+    for from in (0..300).step_by(60) {
+        for (series, ticks) in &published {
+            bench.publish(series, &ticks[from..from + 60]).await;
+        }
+        sleep(Duration::from_micros(random.u64(0..20_000))).await;
+        bench.redis.kill().unwrap();
+        bench.redis.restart().await.unwrap();
+    }
+    check(&bench, &published).await;
+    drop(worker);
+}
+
+#[tokio::test]
+async fn a_frozen_worker_that_wakes_up_late_changes_nothing() {
+    let bench = Bench::start(RedisOptions::default(), &format!("{}[cache]\nhistory = 400\n", config())).await;
+    let published = series_to_publish();
+    let first = bench.worker();
+    first.wait_for_line(|line| line.contains("owns partition"), PATIENCE).await.unwrap();
+    let second = bench.worker();
+    second.wait_for_line(|line| line.contains("standing by"), PATIENCE).await.unwrap();
+    let (mut owner, mut standby) = (first, second);
+    for from in (0..300).step_by(100) {
+        for (series, ticks) in &published {
+            bench.publish(series, &ticks[from..from + 100]).await;
+        }
+        owner.pause().unwrap();
+        for series in published.keys() {
+            bench.wait_settled(series).await;
+        }
+        owner.resume().unwrap();
+        (owner, standby) = (standby, owner);
+    }
+    check(&bench, &published).await;
+    drop(standby);
+}
+
+#[tokio::test]
+async fn a_stopped_worker_hands_over_at_once() {
+    // A lease that outlives the test: only a hand-over can make the second worker start.
+    let bench = Bench::start(RedisOptions::default(), &config()).await;
+    bench.set_lease("5m");
+    let mut first = bench.worker();
+    first.wait_for_line(|line| line.contains("owns partition"), PATIENCE).await.unwrap();
+    bench.publish("csv:S1:1m", &waves(20, 1)).await;
+    bench.wait_settled("csv:S1:1m").await;
+    assert!(first.terminate(SOON).await.unwrap().success());
+    let second = bench.worker();
+    let owned = second.wait_for_line(|line| line.contains("cause=\"handed_over\""), PATIENCE);
+    owned.await.unwrap();
+    bench.publish("csv:S1:1m", &waves(40, 1)[20..]).await;
+    bench.wait_settled("csv:S1:1m").await;
+}
+
+#[tokio::test]
+async fn a_flushed_redis_starts_anew() {
+    let bench = Bench::start(RedisOptions::default(), &config()).await;
+    let worker = bench.worker();
+    bench.publish("csv:S1:1m", &waves(40, 1)).await;
+    bench.wait_settled("csv:S1:1m").await;
+    let mut connection = bench.connection().await;
+    redis::cmd("FLUSHALL").exec_async(&mut connection).await.unwrap();
+    let (ticks, series) = (waves(60, 1), "csv:S1:1m");
+    bench.publish(series, &ticks).await;
+    let applied = eventually(PATIENCE, async || {
+        let hash = bench.hash(series).await;
+        match hash.get("candles") {
+            Some(candles) if candles == b"60" => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        }
+    });
+    applied.await.unwrap();
+    let ids: Vec<String> =
+        bench.stream(&key(series, "signals")).await.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
+    assert_same(series, &ids, &sequential(series, &ticks).0);
+    drop(worker);
+}
+
+#[tokio::test]
+async fn a_full_redis_is_waited_out() {
+    let bench = Bench::start(RedisOptions::default(), &config()).await;
+    let worker = bench.worker();
+    worker.wait_for_line(|line| line.contains("owns partition"), PATIENCE).await.unwrap();
+    let (ticks, series) = (waves(80, 1), "csv:S1:1m");
+    bench.publish(series, &ticks).await;
+    bench.wait_settled(series).await;
+    let mut connection = bench.connection().await;
+    let mut limit = async |bytes: &str| {
+        redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec_async(&mut connection).await.unwrap();
+    };
+    let more = waves(160, 1);
+    // Entries that wait in the stream when the server fills up: written under MULTI with the limit, so
+    // that no worker can be quicker.
+    let mut pipe = redis::pipe();
+    pipe.atomic();
+    for (open_time, price) in &more[80..] {
+        pipe.cmd("XADD").arg(key(series, "candles")).arg("*").arg("series").arg(series).arg("open_time").arg(open_time);
+        pipe.arg("open").arg(price).arg("high").arg(price).arg("low").arg(price).arg("close").arg(price).ignore();
+    }
+    pipe.cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).ignore();
+    let mut writer = bench.connection().await;
+    pipe.exec_async(&mut writer).await.unwrap();
+    worker.wait_for_line(|line| line.contains("waits: "), PATIENCE).await.unwrap();
+    limit("0").await;
+    bench.wait_settled(series).await;
+    let ids: Vec<String> =
+        bench.stream(&key(series, "signals")).await.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
+    assert_same(series, &ids, &sequential(series, &more).0);
+}
+
+/// Without its group the position is lost; the states know what was applied.
+#[tokio::test]
+async fn a_group_that_is_destroyed_comes_back_and_repeats_nothing() {
+    let bench = Bench::start(RedisOptions::default(), &config()).await;
+    let (ticks, series) = (waves(80, 1), "csv:S1:1m");
+    let worker = bench.worker();
+    bench.publish(series, &ticks[..40]).await;
+    bench.wait_settled(series).await;
+    let mut connection = bench.connection().await;
+    let mut destroy = redis::cmd("XGROUP");
+    destroy.arg("DESTROY").arg(key(series, "candles")).arg("indicator-workers");
+    destroy.exec_async(&mut connection).await.unwrap();
+    bench.publish(series, &ticks[40..]).await;
+    bench.wait_settled(series).await;
+    let signals = bench.stream(&key(series, "signals")).await;
+    let ids: Vec<String> = signals.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
+    assert_same(series, &ids, &sequential(series, &ticks).0);
+    drop(worker);
+}

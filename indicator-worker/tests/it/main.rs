@@ -1,0 +1,10 @@
+//! The worker's integration tests: the core against its oracles, the program against a real Redis.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bench;
+mod crossings;
+mod kills;
+mod restarts;
+mod support;
+mod worker;

@@ -1,0 +1,197 @@
+//! A state is a function of the series' candles alone: cutting the series anywhere, and starting
+//! again from what was stored there, changes no bit and no signal.
+
+use crate::support::{bundled_candles, flat, plan, strategy};
+use candlewire_common::candle::ClosedCandle;
+use candlewire_common::series::Series;
+use candlewire_common::stream::Fields;
+use candlewire_common::time::UnixMillis;
+use indicator_worker::core::{Found, History, HistoryCandle, NotApplied, SavedState, SeriesState, StateFields};
+use proptest::prelude::*;
+
+fn series() -> Series {
+    "csv:X:1m".parse().unwrap()
+}
+
+/// The last `keep` of these candles as the history stream would give them back.
+fn history(candles: &[ClosedCandle], keep: usize) -> History {
+    let from = candles.len().saturating_sub(keep);
+    let past = |candle: &ClosedCandle| HistoryCandle { candle: *candle, close: candle.close().to_string() };
+    History { candles: candles[from..].iter().map(past).collect(), complete: from == 0 }
+}
+
+/// The fields of a state hash as they are read back from Redis.
+fn read_back(fields: &StateFields) -> Fields {
+    Fields(fields.set.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone())).collect())
+}
+
+fn config() -> String {
+    let risky = "[[strategies]]\nname = \"risky\"\nseries = [\"*\"]\nfast = \"sma(3)\"\nslow = \"ema(8)\"\natr = \"atr(5)\"\nstop_atr = 2.0\ntarget_atr = 3.0\n";
+    let shown = "[[indicators]]\nseries = [\"*\"]\ncompute = [\"sma(13)\", \"atr(9)\"]\n";
+    [&strategy("window", "sma(4)", "sma(9)"), &strategy("recursive", "ema(4)", "ema(9)"), risky, shown].concat()
+}
+
+fn feed(state: &mut SeriesState, candles: &[ClosedCandle]) -> Vec<(UnixMillis, usize, Found)> {
+    let mut all = Vec::new();
+    for candle in candles {
+        state.step(candle, |place, found| all.push((candle.open_time(), place, found))).unwrap();
+    }
+    all
+}
+
+/// Starts again from the stored hash and the tail of the history.
+fn restart(state: &SeriesState, applied: &[ClosedCandle], config: &str) -> SeriesState {
+    let Some(last) = applied.last() else { return SeriesState::new(&series(), plan(config, &series())) };
+    let saved = SavedState::read(&read_back(&state.fields(&last.close().to_string()).unwrap())).unwrap();
+    let plan = plan(config, &series());
+    let tail = history(applied, plan.window);
+    SeriesState::restore(&series(), plan, &saved, &tail, None).unwrap()
+}
+
+/// Prices on few levels, so that averages tie often, with decimals that grow on the way.
+fn walks() -> impl Strategy<Value = Vec<ClosedCandle>> {
+    proptest::collection::vec((-3_i64..=3, 0_usize..=3), 1..120).prop_map(|steps| {
+        let mut level = 50;
+        let price = |(at, (step, decimals)): (usize, (i64, usize))| {
+            level = (level + step).max(1);
+            let zeros = if at > 60 { decimals } else { 0 };
+            flat(60_000 * (i64::try_from(at).unwrap() + 1), &format!("{level}.5{}", "1".repeat(zeros)))
+        };
+        steps.into_iter().enumerate().map(price).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_cuts_leave_no_trace(candles in walks(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 1..6)) {
+        let config = config();
+        let mut whole = SeriesState::new(&series(), plan(&config, &series()));
+        let expected = feed(&mut whole, &candles);
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.index(candles.len() + 1)).collect();
+        cuts.sort_unstable();
+        let (mut state, mut from, mut all) = (SeriesState::new(&series(), plan(&config, &series())), 0, Vec::new());
+        for cut in cuts {
+            all.extend(feed(&mut state, &candles[from..cut]));
+            state = restart(&state, &candles[..cut], &config);
+            from = cut;
+        }
+        all.extend(feed(&mut state, &candles[from..]));
+        prop_assert_eq!(all, expected);
+        let close = candles.last().unwrap().close().to_string();
+        prop_assert_eq!(state.fields(&close), whole.fields(&close));
+    }
+
+    #[test]
+    fn a_rebuild_from_the_complete_history_leaves_no_trace(candles in walks(), cut in any::<prop::sample::Index>()) {
+        let config = config();
+        let mut whole = SeriesState::new(&series(), plan(&config, &series()));
+        let expected = feed(&mut whole, &candles);
+        let cut = cut.index(candles.len() + 1);
+        let mut state = SeriesState::rebuild(&series(), plan(&config, &series()), &history(&candles[..cut], usize::MAX));
+        let rest = feed(&mut state, &candles[cut..]);
+        let later: Vec<_> = expected.into_iter().filter(|(time, ..)| candles[cut..].iter().any(|c| c.open_time() == *time)).collect();
+        prop_assert_eq!(rest, later);
+        let close = candles.last().unwrap().close().to_string();
+        prop_assert_eq!(state.fields(&close), whole.fields(&close));
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused_or_read_but_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let candles: Vec<ClosedCandle> = (1..30).map(|minute| flat(minute * 60_000, "5.5")).collect();
+        let plan = plan(&config(), &series());
+        let mut state = SeriesState::new(&series(), plan.clone());
+        feed(&mut state, &candles);
+        let mut fields = read_back(&state.fields("5.5").unwrap());
+        fields.0.push((b"state".to_vec(), bytes));
+        if let Some(saved) = SavedState::read(&fields) {
+            let _ = SeriesState::restore(&series(), plan.clone(), &saved, &history(&candles, plan.window), None);
+        }
+    }
+}
+
+/// A state that was seeded in the middle says nothing until it is as good as one from genesis.
+#[test]
+fn a_rebuild_from_a_short_history_withholds_what_it_cannot_know() {
+    let candles = bundled_candles("EURUSD-1h-2017.csv");
+    let config = strategy("s", "sma(5)", "ema(50)");
+    let series: Series = "csv:X:1h".parse().unwrap();
+    let mut whole = SeriesState::new(&series, plan(&config, &series));
+    let cut = 2_000;
+    let expected = feed(&mut whole, &candles);
+    let mut state = SeriesState::rebuild(&series, plan(&config, &series), &history(&candles[..cut], 100));
+    assert!(!state.is_ready());
+    let rest = feed(&mut state, &candles[cut..]);
+    assert!(state.is_ready());
+    let later: Vec<_> = expected.iter().filter(|(time, ..)| *time >= rest[0].0).collect();
+    assert_eq!(rest.len(), later.len());
+    for ((time, _, ours), (expected, _, theirs)) in rest.iter().zip(later) {
+        let (Found::Crossing(ours), Found::Crossing(theirs)) = (ours, theirs) else { panic!("filtered") };
+        assert_eq!((time, ours.direction), (expected, theirs.direction));
+        assert!((ours.slow - theirs.slow).abs() <= theirs.slow * 1e-8, "{} is not {}", ours.slow, theirs.slow);
+    }
+}
+
+#[test]
+fn a_new_average_warms_from_history_and_leaves_the_others_alone() {
+    let candles = bundled_candles("AAPL-1d.csv");
+    let series: Series = "csv:AAPL:1d".parse().unwrap();
+    let before = strategy("old", "ema(10)", "ema(20)");
+    let after = [before.as_str(), &strategy("new", "sma(10)", "ema(40)")].concat();
+    let mut old = SeriesState::new(&series, plan(&before, &series));
+    feed(&mut old, &candles);
+    let close = candles.last().unwrap().close().to_string();
+    let saved = SavedState::read(&read_back(&old.fields(&close).unwrap())).unwrap();
+    let (plan, full) = (plan(&after, &series), history(&candles, 1_000));
+    assert!(SeriesState::restore(&series, plan.clone(), &saved, &history(&candles, plan.window), None).is_none());
+    let changed = SeriesState::restore(&series, plan.clone(), &saved, &full, Some(&full)).unwrap();
+    let value = |state: &SeriesState, name: &str| {
+        let fields = state.fields(&close).unwrap().set;
+        let value = fields.into_iter().find(|(field, _)| field == name)?.1;
+        String::from_utf8(value).ok()?.parse::<f64>().ok()
+    };
+    assert_eq!(value(&changed, "ema(20)"), value(&old, "ema(20)"));
+    let mut whole = SeriesState::new(&series, plan);
+    feed(&mut whole, &candles);
+    assert_eq!(value(&changed, "sma(10)"), value(&whole, "sma(10)"));
+    let (ours, theirs) = (value(&changed, "ema(40)").unwrap(), value(&whole, "ema(40)").unwrap());
+    assert!((ours - theirs).abs() <= theirs * 1e-8);
+}
+
+#[test]
+fn a_hash_that_disagrees_with_the_history_is_not_used() {
+    let candles: Vec<ClosedCandle> = (1..30).map(|minute| flat(minute * 60_000, "5.5")).collect();
+    let plan = plan(&config(), &series());
+    let mut state = SeriesState::new(&series(), plan.clone());
+    feed(&mut state, &candles);
+    let saved = SavedState::read(&read_back(&state.fields("5.5").unwrap())).unwrap();
+    let older = history(&candles[..28], 20);
+    assert!(SeriesState::restore(&series(), plan.clone(), &saved, &older, None).is_none());
+    let short = history(&candles, 5);
+    assert!(
+        SeriesState::restore(&series(), plan, &saved, &short, None).is_none(),
+        "sma(13) can't be summed from 5 closes"
+    );
+}
+
+#[test]
+fn old_candles_are_told_apart() {
+    let mut state = SeriesState::new(&series(), plan(&config(), &series()));
+    feed(&mut state, &[1, 2, 3, 6, 7].map(|minute| flat(minute * 60_000, "1")));
+    let before = state.clone();
+    let mut again = |minute: i64| state.step(&flat(minute * 60_000, "9"), |_, _| ());
+    assert_eq!(again(7), Err(NotApplied::Duplicate));
+    assert_eq!(again(2), Err(NotApplied::Duplicate));
+    assert_eq!(again(4), Err(NotApplied::Late));
+    assert_eq!(again(6), Err(NotApplied::Duplicate));
+    assert_eq!(state, before);
+}
+
+#[test]
+fn prices_too_far_apart_are_refused_and_change_nothing() {
+    let mut state = SeriesState::new(&series(), plan(&config(), &series()));
+    feed(&mut state, &[flat(60_000, "12345678901234")]);
+    let before = state.clone();
+    assert_eq!(state.step(&flat(120_000, "0.000000000000000000000001"), |_, _| ()), Err(NotApplied::Precision));
+    assert_eq!(state, before);
+    feed(&mut state, &[flat(180_000, "0.0000000000000001")]);
+}

@@ -1,0 +1,71 @@
+//! The command line, as `--help` shows it.
+
+use std::path::PathBuf;
+
+use candlewire_common::cli::GlobalArgs;
+use candlewire_common::series::Series;
+use clap::{Args, Parser, Subcommand};
+
+use crate::speed::Speed;
+
+/// Publishes candles to Candlewire
+#[derive(Debug, Parser)]
+#[command(name = "ingestor", version)]
+pub struct Arguments {
+    /// Options that every program has.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the ingestor can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Publish the candles of CSV files, in open-time order
+    Replay(ReplayArgs),
+}
+
+/// How files are to be replayed.
+#[derive(Args, Debug)]
+#[command(after_long_help = REPLAY_HELP)]
+pub struct ReplayArgs {
+    /// CSV files, all of one series
+    #[arg(
+        required = true,
+        value_name = "FILE",
+        help = "CSV files of one series: open_time,open,high,low,close[,volume]"
+    )]
+    pub files: Vec<PathBuf>,
+
+    /// Series that the candles belong to, such as csv:EURUSD:1h
+    #[arg(long, value_name = "SERIES")]
+    pub series: Series,
+
+    /// How fast: "max", or a factor such as 60x, which makes an hour last a minute
+    #[arg(long, value_name = "SPEED", default_value_t)]
+    pub speed: Speed,
+}
+
+const REPLAY_HELP: &str = "\
+Files:
+  The first line names the columns, in any order: open_time, open, high, low, close and, if there is
+  one, volume. Other columns are ignored. open_time is ISO 8601 (UTC where it names no zone), Unix
+  seconds or Unix milliseconds. Rows may be in any order, also across files; of equal rows one is
+  published.
+
+  A row that is no closed candle is reported as FILE:LINE: REASON and left out; the others are
+  published. Publishing the same candles again does no harm.
+
+Examples:
+  ingestor replay data/EURUSD-1h-2017.csv --series csv:EURUSD:1h
+  ingestor replay 2024.csv 2025.csv --series csv:BTCUSDT:1m --speed 60x
+
+Exit codes:
+  0    every row was published
+  64   bad usage or configuration, or a file that can't be read; nothing was published
+  65   some rows were refused, the others were published
+  69   Redis can't be reached
+  130  interrupted";

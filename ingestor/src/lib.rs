@@ -1,0 +1,41 @@
+//! The ingestor: brings candles from outside into Candlewire's candle streams.
+//!
+//! `replay` publishes files. What is published is a closed candle that was checked by the types of
+//! `candlewire-common`, in open-time order within its series; whether a candle is new to Candlewire is
+//! the worker's to decide, so publishing one again is always safe.
+
+pub mod arguments;
+pub mod candle_file;
+pub mod candle_row;
+pub mod columns;
+pub mod csv_rows;
+pub mod open_time;
+pub mod pace;
+pub mod progress;
+pub mod publisher;
+pub mod replay;
+pub mod replay_metrics;
+pub mod screen;
+pub mod speed;
+pub mod summary;
+pub mod tally;
+pub mod timeline;
+
+use anyhow::Result;
+use candlewire_common::exit::Outcome;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::arguments::{Arguments, Command};
+use crate::screen::Screen;
+
+/// Does what the command line asks for.
+///
+/// # Errors
+///
+/// A fault whose exit code `candlewire_common::exit::code` knows.
+pub async fn run(arguments: Arguments, recorder: PrometheusHandle, screen: Screen) -> Result<Outcome> {
+    let config = arguments.global.load()?;
+    match arguments.command {
+        Command::Replay(wanted) => replay::run(&config, arguments.global.http, wanted, recorder, screen).await,
+    }
+}

@@ -1,0 +1,150 @@
+//! `ingestor replay`: the candles of files, published in open-time order.
+//!
+//! All files are read and checked before the first candle is published, so that a mistake in the
+//! command publishes nothing. Candles that are published stay published, however the command ends.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use candlewire_common::candle::ClosedCandle;
+use candlewire_common::config::Config;
+use candlewire_common::connection::RedisTarget;
+use candlewire_common::exit::{Fault, Outcome};
+use candlewire_common::health::Health;
+use candlewire_common::metrics::RedisMetrics;
+use candlewire_common::server::Server;
+use candlewire_common::timeframe::Timeframe;
+use candlewire_common::{shutdown, watchdog};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::ReplayArgs;
+use crate::candle_file;
+use crate::pace::Pace;
+use crate::progress::Progress;
+use crate::publisher::{BATCH, Publisher, Sent};
+use crate::replay_metrics::ReplayMetrics;
+use crate::screen::Screen;
+use crate::summary::Summary;
+use crate::tally::Tally;
+
+/// Replays files.
+///
+/// # Errors
+///
+/// [`Fault::Usage`] for a file that can't be read or an address that can't be had, then nothing was
+/// published; [`Fault::Unreachable`] when Redis can't be reached or stays away.
+pub async fn run(
+    config: &Config,
+    http: Option<SocketAddr>,
+    wanted: ReplayArgs,
+    recorder: PrometheusHandle,
+    screen: Screen,
+) -> Result<Outcome> {
+    let started = Instant::now();
+    let ReplayArgs { files, series, speed } = wanted;
+    candle_file::check_all(&files).map_err(Fault::from)?;
+    let target = RedisTarget::new(&config.redis)?;
+    let mut tasks = JoinSet::new();
+    let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
+    if let Some(address) = http {
+        serve(address, &target, recorder, &stop, &mut tasks).await?;
+    }
+    let metrics = ReplayMetrics::new(&series);
+    let mut publisher = Publisher::connect(target, &config.redis, series.clone()).await?;
+
+    let tally = Tally::new(screen.clone(), metrics.clone());
+    let Some((candles, tally)) = read(files, series.timeframe(), tally, &stop).await? else {
+        screen.line(&format!("replay {series}: interrupted, no candle published"));
+        return Ok(Outcome::Interrupted);
+    };
+    let mut progress = Progress::new(screen.clone(), series.clone(), candles.len());
+    let pace = Pace::new(speed, Instant::now());
+    let sent = publish(&candles, pace, &mut publisher, &mut progress, &metrics, &stop).await;
+    drop(progress);
+    let (done, total) = (publisher.acknowledged(), candles.len());
+    let sent = sent.with_context(|| format!("stopped after {done} of {total} candles"))?;
+
+    stop.cancel();
+    shutdown::supervise(tasks, stop, shutdown::GRACE).await?;
+    let summary = Summary {
+        published: done,
+        total,
+        refused: tally.refused(),
+        duplicates: tally.duplicates(),
+        took: started.elapsed(),
+        interrupted: sent == Sent::Interrupted,
+    };
+    screen.line(&format!("replay {series}: {summary}"));
+    Ok(summary.outcome())
+}
+
+/// Serves metrics and health while the command runs.
+async fn serve(
+    address: SocketAddr,
+    target: &RedisTarget,
+    recorder: PrometheusHandle,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Result<()>>,
+) -> Result<()> {
+    let health = Health::default();
+    let server = Server::bind(address).await?;
+    let watch = watchdog::run(target.clone(), health.clone(), RedisMetrics::new(), stop.clone());
+    tasks.spawn(async move {
+        watch.await;
+        Ok(())
+    });
+    let stop = stop.clone();
+    tasks.spawn(async move { server.serve(recorder, health, stop).await.context("serve metrics") });
+    Ok(())
+}
+
+/// Reads all files beside the runtime, so that ctrl-c is heard meanwhile; `None` after it.
+async fn read(
+    files: Vec<PathBuf>,
+    timeframe: Timeframe,
+    mut tally: Tally,
+    stop: &CancellationToken,
+) -> Result<Option<(Vec<ClosedCandle>, Tally)>> {
+    let stopped = stop.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        candle_file::read_all(&files, timeframe, &mut tally, &stopped).map(|candles| (candles, tally))
+    });
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(None),
+        read = reading => Ok(Some(read.context("read the files")?.map_err(Fault::from)?)),
+    }
+}
+
+/// Publishes each candle when it is due.
+async fn publish(
+    candles: &[ClosedCandle],
+    pace: Pace,
+    publisher: &mut Publisher<'_>,
+    progress: &mut Progress,
+    metrics: &ReplayMetrics,
+    stop: &CancellationToken,
+) -> Result<Sent, Fault> {
+    let mut next = 0;
+    while let Some(due) = pace.due(candles, next) {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(Sent::Interrupted),
+            () = sleep_until(due) => {}
+        }
+        let batch = pace.due_batch(candles, next, BATCH, Instant::now());
+        let before = publisher.acknowledged();
+        let sent = publisher.publish(candles, batch.end, stop).await;
+        metrics.published.increment((publisher.acknowledged() - before) as u64);
+        if sent? == Sent::Interrupted {
+            return Ok(Sent::Interrupted);
+        }
+        progress.advance(batch.end, candles[batch.end - 1].open_time());
+        next = batch.end;
+    }
+    Ok(Sent::All)
+}

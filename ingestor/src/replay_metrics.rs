@@ -1,0 +1,64 @@
+//! What a replay counts.
+
+use candlewire_common::metrics::table;
+use candlewire_common::series::Series;
+use metrics::Counter;
+
+/// Why a candle is not published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discard {
+    /// Its time is not over.
+    Forming,
+    /// It was given before.
+    Duplicate,
+    /// A later one was published already.
+    OutOfOrder,
+    /// It is no candle.
+    Invalid,
+}
+
+impl Discard {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Forming, Self::Duplicate, Self::OutOfOrder, Self::Invalid];
+
+    /// The metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forming => "forming",
+            Self::Duplicate => "duplicate",
+            Self::OutOfOrder => "out_of_order",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// The counters of one series.
+#[derive(Clone, Debug)]
+pub struct ReplayMetrics {
+    /// Rows read.
+    pub received: Counter,
+    /// Candles that Redis has acknowledged.
+    pub published: Counter,
+    discarded: [Counter; Discard::ALL.len()],
+}
+
+impl ReplayMetrics {
+    /// Makes the handles, at zero.
+    pub fn new(series: &Series) -> Self {
+        let labels = [series.venue(), series.timeframe().as_str()];
+        Self {
+            received: table::CANDLES_RECEIVED.counter(&labels),
+            published: table::CANDLES_PUBLISHED.counter(&labels),
+            discarded: Discard::ALL.map(|discard| table::CANDLES_DISCARDED.counter(&[discard.as_str()])),
+        }
+    }
+
+    /// Counts candles that are not published.
+    pub fn discarded(&self, discard: Discard, count: u64) {
+        for (reason, counter) in Discard::ALL.iter().zip(&self.discarded) {
+            if *reason == discard {
+                counter.increment(count);
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! `ingestor replay`, the real program against a real Redis.
+
+mod bench;
+mod command;
+mod outage;
+mod pace;

@@ -1,0 +1,161 @@
+//! Which addresses a recipient may have.
+//!
+//! Owns the one rule: unless a recipient allows private addresses, nothing is sent to loopback,
+//! private, link-local, metadata, shared or multicast addresses, in whatever notation. A literal one
+//! is refused at start; a name is judged each time it is resolved, and only addresses that passed are
+//! connected to, so that a name can't change its mind in between.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Host;
+
+/// A name has no address that may be sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name resolves to a private address, which needs allow_private = true")]
+pub(crate) struct PrivateAddress;
+
+/// Address ranges of IPv4 that are not public, as first address and prefix length.
+const PRIVATE_V4: [(Ipv4Addr, u32); 16] = [
+    (Ipv4Addr::UNSPECIFIED, 8),
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(100, 64, 0, 0), 10),
+    (Ipv4Addr::new(127, 0, 0, 0), 8),
+    // Azure's metadata and DNS server: public by its number, reachable from inside only.
+    (Ipv4Addr::new(168, 63, 129, 16), 32),
+    (Ipv4Addr::new(169, 254, 0, 0), 16),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 0, 0, 0), 24),
+    (Ipv4Addr::new(192, 0, 2, 0), 24),
+    (Ipv4Addr::new(192, 88, 99, 0), 24),
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+    (Ipv4Addr::new(198, 18, 0, 0), 15),
+    (Ipv4Addr::new(198, 51, 100, 0), 24),
+    (Ipv4Addr::new(203, 0, 113, 0), 24),
+    (Ipv4Addr::new(224, 0, 0, 0), 4),
+    (Ipv4Addr::new(240, 0, 0, 0), 4),
+];
+
+/// Whether an address is one of the public internet.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let within = |(first, length): &(Ipv4Addr, u32)| {
+        let mask = u32::MAX << (32 - length);
+        address.to_bits() & mask == first.to_bits()
+    };
+    !PRIVATE_V4.iter().any(within)
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let embedded = |high: u16, low: u16| Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low));
+    match address.segments() {
+        // IPv4 in IPv6: as sockets write it, through NAT64, and 6to4.
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            is_public_v4(embedded(high, low))
+        }
+        // Teredo, and the block of documentation.
+        [0x2001, 0 | 0xdb8, ..] => false,
+        // Only 2000::/3 is given out.
+        [first, ..] => first & 0xe000 == 0x2000,
+    }
+}
+
+/// Whether a URL names an address that may not be sent to.
+pub(crate) fn is_private_literal(url: &url::Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => !is_public_v4(address),
+        Some(Host::Ipv6(address)) => !is_public_v6(address),
+        // A name is judged when it is resolved.
+        Some(Host::Domain(_)) => false,
+        None => true,
+    }
+}
+
+/// Resolves names through the system, and keeps public addresses only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VettedResolver;
+
+impl Resolve for VettedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let public: Vec<SocketAddr> = found.into_iter().filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() { Err(PrivateAddress.into()) } else { Ok(Box::new(public.into_iter()) as Addrs) }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_notation_of_a_private_address_passes() {
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "[::]",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:a00:1]",
+            "[::127.0.0.1]",
+            "[fe80::1]",
+            "[fc00::1]",
+            "[fd00:ec2::254]",
+            "[ff02::1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "[2001:0:1::1]",
+            "[fec0::1]",
+        ] {
+            let private = url::Url::parse(&format!("http://{host}/")).is_ok_and(|url| is_private_literal(&url));
+            assert!(private, "{host}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_and_names_pass() {
+        for host in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "93.184.216.34",
+            "[2606:4700::1111]",
+            "[::ffff:1.1.1.1]",
+            "[64:ff9b::101:101]",
+            "[2002:101:101::1]",
+            "example.com",
+            "localhost",
+        ] {
+            let private = url::Url::parse(&format!("http://{host}/")).is_ok_and(|url| is_private_literal(&url));
+            assert!(!private, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_of_this_machine_resolves_to_nothing() {
+        let Ok(name) = "localhost".parse() else { panic!("no name") };
+        let resolved = VettedResolver.resolve(name).await;
+        assert_eq!(resolved.err().map(|error| error.to_string()), Some(PrivateAddress.to_string()));
+    }
+}

@@ -1,0 +1,64 @@
+//! The console: alerts on standard output, two lines each.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use candlewire_common::time::UnixMillis;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::Message;
+use crate::failure::DeliverError;
+use crate::text::Lines;
+
+/// Standard output.
+pub(crate) struct Console;
+
+impl Console {
+    /// Prints the alert.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliverError::NoAnswer`] when standard output is closed, or nobody reads it.
+    pub(crate) async fn deliver(&self, message: Message<'_>, patience: Duration) -> Result<(), DeliverError> {
+        let text = render(&Lines::of(message.alert, UnixMillis::now()));
+        let printed = spawn_blocking(move || {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(text.as_bytes())?;
+            stdout.flush()
+        });
+        let failed = |reason: String| DeliverError::NoAnswer(format!("standard output: {reason}"));
+        match timeout(patience, printed).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(failed(error.to_string())),
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Err(_) => Err(failed(format!("not read for {patience:?}"))),
+        }
+    }
+}
+
+fn render(lines: &Lines) -> String {
+    let Lines { headline, levels, context } = lines;
+    match levels {
+        Some(levels) => format!("{headline}\n   {levels} · {context}\n"),
+        None => format!("{headline}\n   {context}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::Alert;
+    use crate::sample;
+
+    #[test]
+    fn an_alert_is_two_lines() {
+        let alert = Alert::of(sample::signal());
+        let now = alert.signal.close_time().after(Duration::from_mins(5));
+        assert_eq!(
+            render(&Lines::of(&alert, now)),
+            "🟢 BUY BTCUSDT 1h · golden-cross · 42 001.37\n   \
+             stop 41 760.37 · target 42 362.87 · R/R 1.5 · ATR 120.50 · binance · candle closed 2026-11-21 21:00 UTC · LATE 5 m\n"
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! The task of one recipient: takes its due jobs and makes attempts, a bounded number at once.
+//!
+//! Each recipient has its own, so that one that hangs or fails delays nobody else. A new job in its
+//! queue wakes it; it looks by itself when the next job falls due, and once a second for what other
+//! notifiers queued.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use candlewire_common::backoff;
+use candlewire_common::connection::describe;
+use redis::RedisError;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::{Attempts, Report};
+use crate::channel::Channel;
+use crate::queue::Opened;
+use crate::standing::Standing;
+
+/// How long to wait for a wake-up before looking anyway.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long attempts under way have after a stop. Those that need longer are made again after their lease.
+const FINISH: Duration = Duration::from_secs(5);
+
+/// Delivers one recipient's alerts.
+pub(crate) struct Dispatcher {
+    attempts: Attempts,
+    wake: Arc<Notify>,
+    standing: Standing,
+    under_way: HashSet<String>,
+    running: JoinSet<Report>,
+}
+
+impl Dispatcher {
+    /// A task that makes `attempts`, woken by `wake`.
+    pub(crate) fn new(attempts: Attempts, wake: Arc<Notify>) -> Self {
+        Self { attempts, wake, standing: Standing::default(), under_way: HashSet::new(), running: JoinSet::new() }
+    }
+
+    /// Delivers until `stop`, then finishes what is under way.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let overrun = async {
+            stop.cancelled().await;
+            sleep(FINISH).await;
+        };
+        let deliver = async {
+            self.open(&stop).await;
+            self.deliver(&stop).await;
+            while let Some(ended) = self.running.join_next().await {
+                self.note(ended.ok());
+            }
+        };
+        tokio::select! {
+            () = deliver => {}
+            () = overrun => {}
+        }
+    }
+
+    /// Learns what earlier processes found out about the recipient.
+    async fn open(&mut self, stop: &CancellationToken) {
+        let name = self.attempts.recipient.name().to_owned();
+        let mut delays = backoff::redis();
+        while !stop.is_cancelled() {
+            match self.try_open().await {
+                Ok(Opened::Enabled) => return,
+                Ok(Opened::EnabledAgain) => {
+                    tracing::info!(recipient = name, "{name} is enabled again: its configuration changed");
+                    return;
+                }
+                Ok(Opened::Disabled(reason)) => {
+                    tracing::error!(recipient = name, "{name} is disabled until its configuration changes: {reason}");
+                    self.standing = Standing::Disabled;
+                    return;
+                }
+                Err(error) => {
+                    tracing::debug!(recipient = name, "open the queue: {}", describe(&error));
+                    pause(delays.next(), stop).await;
+                }
+            }
+        }
+    }
+
+    async fn try_open(&self) -> Result<Opened, RedisError> {
+        if let Channel::Telegram(telegram) = &self.attempts.recipient.channel
+            && let Some(chat) = self.attempts.queue.moved_chat(telegram.configured_chat()).await?
+        {
+            telegram.move_to(chat);
+        }
+        self.attempts.queue.open().await
+    }
+
+    async fn deliver(&mut self, stop: &CancellationToken) {
+        let mut delays = backoff::redis();
+        while !stop.is_cancelled() {
+            let look_in = match self.start_due().await {
+                Ok(look_in) => {
+                    delays = backoff::redis();
+                    look_in
+                }
+                Err(error) => {
+                    tracing::debug!(recipient = self.attempts.recipient.name(), "take jobs: {}", describe(&error));
+                    delays.next().unwrap_or(LOOK_EVERY)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(ended) = self.running.join_next() => self.note(ended.ok()),
+                () = self.wake.notified() => {}
+                () = sleep(look_in) => {}
+            }
+        }
+    }
+
+    /// Starts attempts for due jobs, as many as may run. Answers when to look again.
+    async fn start_due(&mut self) -> Result<Duration, RedisError> {
+        let wait = self.attempts.recipient.channel.wait();
+        if !wait.is_zero() {
+            return Ok(wait.min(LOOK_EVERY));
+        }
+        let free = self.attempts.recipient.channel.concurrency().saturating_sub(self.running.len());
+        if free == 0 {
+            return Ok(LOOK_EVERY);
+        }
+        let batch = self.attempts.queue.take(free).await?;
+        if batch.gone > 0 {
+            let name = self.attempts.recipient.name();
+            tracing::error!(
+                recipient = name,
+                "{name}: {} queued alerts are gone from Redis: was it told to evict?",
+                batch.gone
+            );
+        }
+        for job in batch.jobs {
+            // Its settlement is on its way, late; the new lease covers that.
+            if self.under_way.insert(job.id.clone()) {
+                self.running.spawn(self.attempts.clone().run(job, batch.is_disabled));
+            }
+        }
+        Ok(batch.next_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY))
+    }
+
+    fn note(&mut self, report: Option<Report>) {
+        match report {
+            Some(report) => {
+                self.under_way.remove(&report.id);
+                self.standing.note(self.attempts.recipient.name(), &report);
+            }
+            // A panic lost its id; leases make sure that forgetting all of them loses nothing.
+            None => self.under_way.clear(),
+        }
+    }
+}
+
+async fn pause(delay: Option<Duration>, stop: &CancellationToken) {
+    tokio::select! {
+        () = sleep(delay.unwrap_or(LOOK_EVERY)) => {}
+        () = stop.cancelled() => {}
+    }
+}

@@ -1,0 +1,52 @@
+//! Queueing alerts: the second half of the fan-out.
+
+use std::time::Duration;
+
+use candlewire_common::signal::Signal;
+use redis::{Cmd, Pipeline};
+
+use super::QueueKeys;
+use crate::schedule::Schedule;
+use crate::script::ENQUEUE;
+
+/// How many recipients one script serves: with more, it would hold up other users of Redis.
+const RECIPIENTS_MAX: usize = 200;
+
+/// Queues alerts. Queueing one again changes nothing, for as long as it is remembered.
+#[derive(Clone, Debug)]
+pub(crate) struct Enqueue {
+    keys: QueueKeys,
+    schedule: Schedule,
+    remembered: Duration,
+}
+
+impl Enqueue {
+    /// Queues alerts for their first attempt of `schedule`, and remembers them.
+    pub(crate) fn new(keys: QueueKeys, schedule: Schedule, remembered: Duration) -> Self {
+        Self { keys, schedule, remembered }
+    }
+
+    /// What has to precede the scripts in a pipeline: the server may have forgotten them.
+    pub(crate) fn load() -> Cmd {
+        ENQUEUE.load()
+    }
+
+    /// Adds to a pipeline what queues `signal` for `recipients`.
+    pub(crate) fn add(&self, pipeline: &mut Pipeline, signal: &Signal, recipients: &[&str]) {
+        let id = signal.id.as_str();
+        let delay = self.schedule.delay_before(0).unwrap_or_default();
+        for chunk in recipients.chunks(RECIPIENTS_MAX) {
+            let mut args = vec![
+                self.keys.due(""),
+                id.to_owned(),
+                delay.as_millis().to_string(),
+                self.remembered.as_secs().to_string(),
+                chunk.len().to_string(),
+            ];
+            args.extend(chunk.iter().map(|&name| name.to_owned()));
+            args.extend(signal.encode().into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
+            let call = ENQUEUE.call([self.keys.alert(id), self.keys.seen(id)], args);
+            pipeline.add_command(call.run).ignore();
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The delivery queues in Redis.
+//!
+//! For each recipient a sorted set of signal ids by the time they are due, or by the end of the lease
+//! while an attempt is under way; the alert itself is stored once for all its recipients and removed
+//! with the last of them. All keys share one slot, every change is one script, and every script checks
+//! before it writes. Times are those of Redis: several notifiers share the queues, and leases need one
+//! clock.
+//!
+//! The queues hold jobs; they neither deliver nor decide what becomes of one.
+
+mod enqueue;
+mod job;
+mod settlement;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use candlewire_common::keys::Keys;
+use redis::RedisError;
+use serde::Deserialize;
+
+pub(crate) use enqueue::Enqueue;
+pub(crate) use job::{Batch, Job};
+pub(crate) use settlement::Settlement;
+
+use crate::link::Link;
+use crate::recipient::Recipient;
+use crate::script::{OPEN, SETTLE, TAKE};
+
+/// The names of the queues' keys.
+#[derive(Clone, Debug)]
+pub(crate) struct QueueKeys(Keys);
+
+impl QueueKeys {
+    pub(crate) fn new(keys: Keys) -> Self {
+        Self(keys)
+    }
+
+    fn alert(&self, id: &str) -> String {
+        self.0.delivery(&format!("alert:{id}"))
+    }
+
+    fn seen(&self, id: &str) -> String {
+        self.0.delivery(&format!("seen:{id}"))
+    }
+
+    pub(crate) fn due(&self, recipient: &str) -> String {
+        self.0.delivery(&format!("due:{recipient}"))
+    }
+
+    fn jobs(&self, recipient: &str) -> String {
+        self.0.delivery(&format!("jobs:{recipient}"))
+    }
+
+    pub(crate) fn dead(&self, recipient: &str) -> String {
+        self.0.delivery(&format!("dead:{recipient}"))
+    }
+
+    pub(crate) fn disabled(&self) -> String {
+        self.0.delivery("disabled")
+    }
+
+    fn moved_chats(&self) -> String {
+        self.0.delivery("moved-chats")
+    }
+}
+
+/// What keeps a recipient disabled, as it stands in Redis.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct DisabledNote {
+    /// The configuration that was refused.
+    pub(crate) fingerprint: String,
+    /// What the recipient answered.
+    pub(crate) reason: String,
+}
+
+/// Whether a recipient may be sent to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// It may.
+    Enabled,
+    /// It may again, since its configuration changed.
+    EnabledAgain,
+    /// It is disabled, for this reason.
+    Disabled(String),
+}
+
+/// The queue of one recipient.
+#[derive(Clone)]
+pub(crate) struct Queue {
+    keys: QueueKeys,
+    link: Arc<Link>,
+    recipient: String,
+    fingerprint: String,
+    lease: Duration,
+    dead_retention: Duration,
+}
+
+impl Queue {
+    /// The queue of `recipient`, whose jobs are leased for `lease`.
+    pub(crate) fn new(
+        keys: QueueKeys,
+        link: Arc<Link>,
+        recipient: &Recipient,
+        lease: Duration,
+        dead_retention: Duration,
+    ) -> Self {
+        let fingerprint = recipient.fingerprint.clone();
+        Self { keys, link, recipient: recipient.name().to_owned(), fingerprint, lease, dead_retention }
+    }
+
+    /// Enables the recipient if its configuration changed since it was disabled.
+    pub(crate) async fn open(&self) -> Result<Opened, RedisError> {
+        let script =
+            OPEN.call([self.keys.disabled(), self.keys.due(&self.recipient)], [&self.recipient, &self.fingerprint]);
+        let answer: String = self.link.call(&script).await?;
+        Ok(match answer.as_str() {
+            "" => Opened::Enabled,
+            "enabled" => Opened::EnabledAgain,
+            note => Opened::Disabled(
+                serde_json::from_str(note).map_or_else(|_| note.to_owned(), |note: DisabledNote| note.reason),
+            ),
+        })
+    }
+
+    /// Takes at most `count` due jobs under a lease.
+    pub(crate) async fn take(&self, count: usize) -> Result<Batch, RedisError> {
+        let keys = [self.keys.due(&self.recipient), self.keys.jobs(&self.recipient), self.keys.disabled()];
+        let args = [
+            self.keys.alert(""),
+            self.recipient.clone(),
+            self.fingerprint.clone(),
+            count.to_string(),
+            self.lease.as_millis().to_string(),
+        ];
+        self.link.call(&TAKE.call(keys, args)).await
+    }
+
+    /// Settles a job. Answers whether it was still the caller's to settle.
+    pub(crate) async fn settle(&self, job: &Job, settlement: &Settlement) -> Result<bool, RedisError> {
+        let keys = [
+            self.keys.due(&self.recipient),
+            self.keys.jobs(&self.recipient),
+            self.keys.alert(&job.id),
+            self.keys.dead(&self.recipient),
+            self.keys.disabled(),
+        ];
+        let mut args = vec![job.id.clone(), job.token.to_string()];
+        args.extend(settlement.args(&self.recipient, &self.fingerprint, self.dead_retention));
+        self.link.call(&SETTLE.call(keys, args)).await
+    }
+
+    /// The id that replaced a chat's, if it moved.
+    pub(crate) async fn moved_chat(&self, chat: &str) -> Result<Option<String>, RedisError> {
+        self.link.run(redis::cmd("HGET").arg(self.keys.moved_chats()).arg(chat)).await
+    }
+
+    /// Remembers that a chat moved.
+    pub(crate) async fn move_chat(&self, from: &str, to: &str) -> Result<(), RedisError> {
+        self.link.run(redis::cmd("HSET").arg(self.keys.moved_chats()).arg(from).arg(to)).await
+    }
+}

@@ -1,0 +1,60 @@
+//! How a job is settled.
+
+use std::time::Duration;
+
+use candlewire_common::time::UnixMillis;
+use serde_json::json;
+
+/// What becomes of a job after an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Settlement {
+    /// The recipient has it.
+    Delivered,
+    /// It was too old to be sent.
+    Expired,
+    /// It is due again later.
+    Again {
+        /// In how long.
+        delay: Duration,
+        /// How many attempts have ended.
+        attempts: usize,
+        /// Whether it may have arrived.
+        in_doubt: bool,
+    },
+    /// It is given up on and goes to the recipient's dead letters.
+    Dead {
+        /// The last answer, fit to be shown.
+        answer: String,
+        /// How many attempts were made.
+        attempts: usize,
+        /// Whether the recipient is disabled with it.
+        disables: bool,
+    },
+}
+
+impl Settlement {
+    /// The arguments of the script that settles, from the verdict on.
+    pub(super) fn args(&self, recipient: &str, fingerprint: &str, dead_retention: Duration) -> Vec<String> {
+        let now = UnixMillis::now();
+        match self {
+            Self::Delivered => vec!["delivered".to_owned()],
+            Self::Expired => vec!["expired".to_owned()],
+            Self::Again { delay, attempts, in_doubt } => vec![
+                "again".to_owned(),
+                delay.as_millis().to_string(),
+                attempts.to_string(),
+                u8::from(*in_doubt).to_string(),
+            ],
+            Self::Dead { answer, attempts, disables } => {
+                let oldest = now.0.saturating_sub(i64::try_from(dead_retention.as_millis()).unwrap_or(i64::MAX)).max(0);
+                let note = json!({ "fingerprint": fingerprint, "reason": answer, "at": now.0 });
+                let note = if *disables { note.to_string() } else { String::new() };
+                let mut args = vec!["dead".to_owned(), oldest.to_string(), recipient.to_owned(), note];
+                let added =
+                    [("answer", answer.clone()), ("attempts", attempts.to_string()), ("given_up_ms", now.to_string())];
+                args.extend(added.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
+                args
+            }
+        }
+    }
+}

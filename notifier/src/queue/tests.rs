@@ -1,0 +1,142 @@
+//! The queues' scripts, on a real Redis.
+
+use anyhow::{Context, Result, ensure};
+use candlewire_common::config::Config;
+use candlewire_common::connection::RedisTarget;
+use candlewire_common::metrics::RedisMetrics;
+use candlewire_testkit::{RedisOptions, RedisServer};
+
+use super::*;
+use crate::recipient::Surroundings;
+use crate::sample;
+use crate::schedule::Schedule;
+
+const DAY: Duration = Duration::from_hours(24);
+const LEASE: Duration = Duration::from_millis(20);
+
+struct Bench {
+    server: RedisServer,
+    config: Config,
+    link: Arc<Link>,
+}
+
+impl Bench {
+    async fn start() -> Result<Self> {
+        let server = RedisServer::start(RedisOptions::default()).await?;
+        let config = Config::from_text(&format!("[redis]\nurl = \"{}\"", server.url()), None, &[])?;
+        let link = Arc::new(Link::new(RedisTarget::new(&config.redis)?, RedisMetrics::new()));
+        Ok(Self { server, config, link })
+    }
+
+    fn keys(&self) -> QueueKeys {
+        QueueKeys::new(self.config.redis.keys.clone())
+    }
+
+    /// The queue of a console recipient, one of several configurations of which filter differently.
+    fn queue(&self, name: &str, filter: &str) -> Result<Queue> {
+        let text = format!("[[recipients]]\nname = \"{name}\"\nkind = \"console\"\n{filter}");
+        let recipient = Config::from_text(&text, None, &[])?.recipients.pop().context("a recipient")?;
+        let recipient = Recipient::open(recipient, &mut Surroundings::default())?;
+        Ok(Queue::new(self.keys(), Arc::clone(&self.link), &recipient, LEASE, DAY))
+    }
+
+    async fn enqueue(&self, recipients: &[&str]) -> Result<()> {
+        let mut commands = redis::pipe();
+        commands.add_command(Enqueue::load()).ignore();
+        Enqueue::new(self.keys(), Schedule::exact([Duration::ZERO]), DAY).add(
+            &mut commands,
+            &sample::signal(),
+            recipients,
+        );
+        Ok(self.link.run_all(&commands).await?)
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&self, command: &str, key: String) -> Result<T> {
+        Ok(redis::cmd(command).arg(key).query_async(&mut self.server.connection().await?).await?)
+    }
+
+    /// Takes the one job, once its lease, if it has one, is over.
+    async fn take_one(&self, queue: &Queue) -> Result<Job> {
+        let taken =
+            candlewire_testkit::eventually(candlewire_testkit::wait::PATIENCE, async || match queue.take(8).await {
+                Ok(mut batch) => batch.jobs.pop().ok_or_else(|| "no job".to_owned()),
+                Err(error) => Err(error.to_string()),
+            });
+        Ok(taken.await?)
+    }
+}
+
+#[tokio::test]
+async fn an_alert_is_queued_once_for_each_recipient_and_removed_with_the_last() -> Result<()> {
+    let bench = Bench::start().await?;
+    let names: Vec<String> = (0..450).map(|number| format!("r{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // Cut off after the first chunk, then run again.
+    bench.enqueue(&names[..200]).await?;
+    bench.enqueue(&names).await?;
+    bench.enqueue(&names).await?;
+    let alert = bench.keys().alert(sample::signal().id.as_str());
+    for (at, name) in names.iter().enumerate() {
+        let queue = bench.queue(name, "")?;
+        let job = bench.take_one(&queue).await?;
+        ensure!(job.signal == Ok(sample::signal()) && !job.in_doubt, "{job:?}");
+        ensure!(bench.ask::<bool>("EXISTS", alert.clone()).await?, "gone before {name}");
+        ensure!(queue.settle(&job, &Settlement::Delivered).await?);
+        ensure!(!queue.settle(&job, &Settlement::Delivered).await?, "settled twice");
+        ensure!(bench.ask::<bool>("EXISTS", alert.clone()).await? == (at + 1 < names.len()), "{name}");
+    }
+    bench.enqueue(&names).await?;
+    ensure!(!bench.ask::<bool>("EXISTS", alert).await?, "queued again after delivery");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_lost_the_lease_settles_nothing_but_a_delivery() -> Result<()> {
+    let bench = Bench::start().await?;
+    let queue = bench.queue("desk", "")?;
+    bench.enqueue(&["desk"]).await?;
+    let stale = bench.take_one(&queue).await?;
+    let current = bench.take_one(&queue).await?;
+    ensure!(current.token > stale.token && current.in_doubt);
+    let dead = Settlement::Dead { answer: "404".to_owned(), attempts: 3, disables: true };
+    let again = Settlement::Again { delay: Duration::ZERO, attempts: 1, in_doubt: false };
+    for settlement in [&dead, &again, &Settlement::Expired] {
+        ensure!(!queue.settle(&stale, settlement).await?, "{settlement:?}");
+    }
+    ensure!(bench.ask::<u64>("XLEN", bench.keys().dead("desk")).await? == 0);
+    ensure!(queue.settle(&stale, &Settlement::Delivered).await?);
+    ensure!(!queue.settle(&current, &again).await? && queue.take(8).await?.jobs.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_comes_back_with_what_is_known_about_it() -> Result<()> {
+    let bench = Bench::start().await?;
+    let queue = bench.queue("desk", "")?;
+    bench.enqueue(&["desk"]).await?;
+    let first = bench.take_one(&queue).await?;
+    ensure!(queue.settle(&first, &Settlement::Again { delay: DAY, attempts: 1, in_doubt: false }).await?);
+    let batch = queue.take(8).await?;
+    ensure!(batch.jobs.is_empty() && batch.next_due.is_some_and(|wait| wait > Duration::from_hours(23)), "{batch:?}");
+    // A changed configuration is no reason to send sooner, unless the old one was disabled.
+    let changed = bench.queue("desk", "directions = [\"buy\"]")?;
+    ensure!(changed.open().await? == Opened::Enabled && changed.take(8).await?.jobs.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_disabled_recipient_is_enabled_by_another_configuration() -> Result<()> {
+    let bench = Bench::start().await?;
+    let queue = bench.queue("desk", "")?;
+    ensure!(queue.open().await? == Opened::Enabled);
+    bench.enqueue(&["desk"]).await?;
+    let job = bench.take_one(&queue).await?;
+    let dead = Settlement::Dead { answer: "410 Gone".to_owned(), attempts: 1, disables: true };
+    ensure!(queue.settle(&job, &dead).await?);
+    ensure!(queue.take(8).await?.is_disabled && queue.open().await? == Opened::Disabled("410 Gone".to_owned()));
+    ensure!(!bench.queue("other", "")?.take(8).await?.is_disabled);
+    let changed = bench.queue("desk", "directions = [\"sell\"]")?;
+    ensure!(!changed.take(8).await?.is_disabled);
+    ensure!(changed.open().await? == Opened::EnabledAgain && changed.open().await? == Opened::Enabled);
+    Ok(())
+}

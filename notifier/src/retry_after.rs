@@ -1,0 +1,48 @@
+//! How long a server asks to be left alone: the `Retry-After` header.
+
+use std::time::Duration;
+
+use candlewire_common::time::UnixMillis;
+use chrono::DateTime;
+
+/// The longest wait that is honoured.
+pub(crate) const LONGEST: Duration = Duration::from_hours(1);
+
+/// Reads the header, in seconds or as an HTTP date; at most [`LONGEST`]. What is neither is ignored.
+pub(crate) fn read(value: &str, now: UnixMillis) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are a very long time.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(LONGEST));
+    }
+    let date = DateTime::parse_from_rfc2822(value).ok()?;
+    Some(UnixMillis(date.timestamp_millis()).since(now).min(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_and_dates_are_read_and_capped() {
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        let now = UnixMillis(784_111_777_000);
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("34", Some(34)),
+            (" 120 ", Some(120)),
+            ("3600", Some(3_600)),
+            ("86400", Some(3_600)),
+            ("99999999999999999999999", Some(3_600)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("Mon, 07 Nov 1994 08:49:37 GMT", Some(3_600)),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(read(value, now), seconds.map(Duration::from_secs), "{value}");
+        }
+    }
+}

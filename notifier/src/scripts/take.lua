@@ -1,0 +1,39 @@
+-- Takes due jobs of one recipient under a lease: their time moves to the lease's end, and their token
+-- grows, so that whoever held them before can't settle them any more.
+-- KEYS: due, jobs, disabled. ARGV: what alert keys begin with, recipient, its fingerprint, how many,
+-- lease in ms.
+-- Answers {ms until the next job is due, or -1; jobs whose alert is gone; 1 while disabled; jobs}.
+local due, jobs, disabled = KEYS[1], KEYS[2], KEYS[3]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+-- Removes nothing. A script whose first write frees memory may go on when memory is short, and only
+-- delivering frees it.
+redis.call('ZREM', due, '')
+local fresh = '{"attempts":0,"token":0,"ended":0,"doubt":false}'
+local taken, gone = {}, 0
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, ARGV[4])) do
+  local alert = redis.call('HGETALL', ARGV[1] .. id)
+  if #alert == 0 then
+    redis.call('ZREM', due, id)
+    redis.call('HDEL', jobs, id)
+    gone = gone + 1
+  else
+    local job = cjson.decode(redis.call('HGET', jobs, id) or fresh)
+    job.token = job.token + 1
+    local text = cjson.encode(job)
+    redis.call('HSET', jobs, id, text)
+    redis.call('ZADD', due, 'XX', now + tonumber(ARGV[5]), id)
+    taken[#taken + 1] = { id, text, alert }
+  end
+end
+local wait = -1
+local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+if head[2] then
+  wait = math.ceil(math.max(0, tonumber(head[2]) - now))
+end
+local is_disabled = 0
+local note = redis.call('HGET', disabled, ARGV[2])
+if note and cjson.decode(note).fingerprint == ARGV[3] then
+  is_disabled = 1
+end
+return { wait, gone, is_disabled, taken }

@@ -1,0 +1,9 @@
+//! The notifier as a user runs it: the real program, a real Redis, real HTTP.
+
+mod bench;
+mod delivery;
+mod faults;
+mod fleet;
+mod refusals;
+mod startup;
+mod telegram;
