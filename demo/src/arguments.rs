@@ -34,4 +34,4 @@ Exit codes:
   0    each signal arrived exactly once, with a valid signature
   1    that was not so, or a program failed; the reason is the last thing printed
   64   bad usage, or candles that are not there
-  130  interrupted";
+  130  interrupted by ctrl-c; 143 by SIGTERM, 129 by the end of the terminal";

@@ -38,6 +38,11 @@ impl CandleFiles {
         Ok(Self { directory: directory.to_owned(), rows })
     }
 
+    /// Returns the directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Returns where a series' file is.
     pub fn path(&self, series: &BundledSeries) -> PathBuf {
         self.directory.join(series.file)

@@ -115,7 +115,7 @@ impl Ledger {
     }
 
     async fn ask<T: FromRedisValue>(&mut self, pipe: &Pipeline) -> Result<T> {
-        pipe.query_async(&mut self.connection).await.context("read the streams")
+        pipe.query_async(&mut self.connection).await.context("read the streams of the private redis")
     }
 }
 

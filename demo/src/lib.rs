@@ -55,7 +55,7 @@ pub async fn run(arguments: &Arguments) -> Result<Ending> {
         screen.text(&format!("\nPassed: {signals}, each delivered exactly once with a valid signature."))?;
     }
     if arguments.keep {
-        screen.text(&show.directions())?;
+        screen.text(&show.directions()?)?;
         match interrupts.guard(show.stay()).await {
             // Here an interrupt is what was asked for.
             Err(error) if error.is::<Interrupt>() => {}

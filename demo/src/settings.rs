@@ -77,7 +77,7 @@ slow = "sma(30)"
 
 [[strategies]]
 name = "pulse"                  # crosses all the time: each crossing measures a latency
-series = ["csv:BTC:1m", "csv:SOL:1m"]
+series = ["csv:BTC:1m", "csv:SOL:1m", "csv:*:1s"]
 fast = "sma(2)"
 slow = "sma(3)"
 "#;

@@ -81,18 +81,25 @@ impl<'a> Show<'a> {
     }
 
     /// Tells a person where to look while everything is kept running.
-    pub fn directions(&self) -> String {
+    ///
+    /// # Errors
+    ///
+    /// If this program's own file is not known.
+    pub fn directions(&self) -> Result<String> {
+        let this = std::env::current_exe().context("find this program")?;
+        let programs = this.parent().unwrap_or(&this).display();
         let config = self.stage.config().display();
-        format!(
-            "\nEverything keeps running until ctrl-c. Places to look:\n\n{}\n\n  \
-             redis-cli -p {} KEYS '*'\n  target/release/indicator-worker show csv:EURUSD:1h --config {config}\n  \
-             target/release/ingestor replay data/BTCUSDT-1s-2025-03-25.csv --series csv:BTCUSDT:1s --speed 1x --config {config}",
-            self.addresses(),
+        let file = self.files.directory().join("BTCUSDT-1s-2025-03-25.csv");
+        Ok(format!(
+            "\nEverything keeps running until ctrl-c, and alerts are shown. Look at the metrics, or try:\n\n  \
+             redis-cli -p {} KEYS '*'\n  {programs}/indicator-worker show csv:EURUSD:1h --config {config}\n  \
+             {programs}/ingestor replay {} --series csv:BTCUSDT:1s --speed 1x --config {config}\n",
             self.stage.redis.port(),
-        )
+            file.display(),
+        ))
     }
 
-    /// Watches over the programs until something ends.
+    /// Watches over the programs and shows all alerts, until something ends.
     ///
     /// # Errors
     ///
@@ -102,6 +109,7 @@ impl<'a> Show<'a> {
         loop {
             ticks.tick().await;
             self.stage.check()?;
+            self.show_arrivals(usize::MAX)?;
         }
     }
 
@@ -128,7 +136,7 @@ impl<'a> Show<'a> {
         self.screen.text(act.title)?;
         let (began, before) = (Instant::now(), self.progress);
         let mut replay = Replay::start(act, &self.files, self.stage.config())?;
-        let mut changed = began;
+        let (mut changed, mut to_show) = (began, SHOWN);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -136,7 +144,8 @@ impl<'a> Show<'a> {
             self.stage.check()?;
             let is_published = replay.is_done().await?;
             let progress = self.ledger.progress().await?;
-            let arrived = self.show_arrivals(before.signals)?;
+            let arrived = self.show_arrivals(to_show)?;
+            to_show = to_show.saturating_sub(arrived);
             if arrived > 0 || progress != self.progress {
                 (self.progress, changed) = (progress, Instant::now());
             }
@@ -155,15 +164,13 @@ impl<'a> Show<'a> {
         self.screen.text(&format!("  {} in {}\n", self.counts_since(before), span(began.elapsed())))
     }
 
-    /// Shows the first alerts of an act that began when there were `before`, and returns how many are new.
-    fn show_arrivals(&mut self, before: u64) -> Result<usize> {
-        let known = self.inbox.alerts().len();
+    /// Takes in what has arrived, shows at most `shown` of it and returns how much it was.
+    fn show_arrivals(&mut self, shown: usize) -> Result<usize> {
         let fresh = self.inbox.collect(&self.stage.receiver)?;
-        let shown = known.saturating_sub(usize::try_from(before)?);
         // A burst is delivered in parallel; what came in at about the same time is shown in the candles' order.
         let mut ordered: Vec<&Alert> = fresh.iter().collect();
         ordered.sort_by_key(|alert| &alert.candle);
-        for alert in ordered.iter().take(SHOWN.saturating_sub(shown)) {
+        for alert in ordered.iter().take(shown) {
             self.screen.text(&format!("  {}", alert.line))?;
         }
         Ok(fresh.len())

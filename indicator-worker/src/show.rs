@@ -1,6 +1,7 @@
 //! `indicator-worker show`: the state of one series, for people or programs.
 
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use candlewire_common::config::Config;
@@ -10,6 +11,9 @@ use candlewire_common::series::Series;
 use candlewire_common::stream::Fields;
 use candlewire_common::time::UnixMillis;
 use serde_json::{Map, Value, json};
+
+const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
 
 /// Prints the state of `series` on standard output.
 ///
@@ -73,7 +77,10 @@ impl Shown<'_> {
         };
         let text = |name: &str| self.fields.text(name).unwrap_or("?").to_owned();
         let expires = u64::try_from(self.ttl_ms).map_or("never".to_owned(), |ms| {
-            format!("in {}", humantime::format_duration(std::time::Duration::from_secs(ms / 1_000)))
+            let seconds = ms / 1_000;
+            // Of days, nobody wants to read the seconds.
+            let coarse = if seconds < DAY { seconds } else { seconds - seconds % HOUR };
+            format!("in {}", humantime::format_duration(Duration::from_secs(coarse)))
         });
         let mut rows = vec![
             ("series".to_owned(), format!("{} (partition {})", self.series, self.partition)),

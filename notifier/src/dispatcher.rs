@@ -13,7 +13,7 @@ use candlewire_common::connection::describe;
 use redis::RedisError;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempts, Report};
@@ -72,8 +72,7 @@ impl Dispatcher {
                     return;
                 }
                 Ok(Opened::Disabled(reason)) => {
-                    tracing::error!(recipient = name, "{name} is disabled until its configuration changes: {reason}");
-                    self.standing = Standing::Disabled;
+                    self.standing.disabled(&name, &reason);
                     return;
                 }
                 Err(error) => {
@@ -147,7 +146,7 @@ impl Dispatcher {
         match report {
             Some(report) => {
                 self.under_way.remove(&report.id);
-                self.standing.note(self.attempts.recipient.name(), &report);
+                self.standing.note(self.attempts.recipient.name(), &report, Instant::now());
             }
             // A panic lost its id; leases make sure that forgetting all of them loses nothing.
             None => self.under_way.clear(),

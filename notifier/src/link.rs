@@ -89,7 +89,12 @@ impl Link {
         if let Err(error) = &answered {
             // A read-only server was the primary when the name was resolved; another is now.
             let is_replica = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
-            if self.metrics.count(error) == RedisFault::Connection || is_replica {
+            let fault = RedisFault::of(error);
+            // A script that is not cached is sent whole right after: no fault that anybody should see.
+            if fault != RedisFault::NoScript {
+                self.metrics.count(error);
+            }
+            if fault == RedisFault::Connection || is_replica {
                 let mut held = self.held.lock().await;
                 if held.generation == generation {
                     *held = Held { connection: None, generation: generation + 1 };

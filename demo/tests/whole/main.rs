@@ -120,7 +120,29 @@ async fn kept_demo_can_be_looked_at_until_ctrl_c() -> Result<()> {
     let worker = demo.wait_for_line(|line| line.starts_with("  worker "), PATIENCE).await?;
     let page = MetricsPage::fetch(*addresses(&worker).first().context("an address")?).await?;
     assert_eq!(page.value("candlewire_candles_processed_total", &[("outcome", "applied")]), Some(20_165.0));
+    let feed = demo.wait_for_line(|line| line.contains("/ingestor replay "), PATIENCE).await?;
+    let mut words = feed.split_whitespace();
+    let ingestor = ProgramCommand::new(words.next().context("a program")?);
+    let published =
+        ingestor.args(words.map(|word| if word == "1x" { "max" } else { word })).run_to_end(PATIENCE).await?;
+    ensure!(published.status.success(), "{}: {}", published.status, published.stderr);
+    demo.wait_for_line(|line| line.contains(" BTCUSDT 1s · pulse · "), PATIENCE).await?;
     assert_eq!(demo.interrupt(PATIENCE).await?.code(), Some(0));
+    ensure_nothing_left(&directory, &demo.lines().join("\n"))
+}
+
+#[tokio::test]
+async fn candle_that_can_not_be_used_fails_the_demo_and_nothing_else() -> Result<()> {
+    let directory = TempDir::new()?;
+    let mut demo = demo(&directory).spawn()?;
+    let redis = demo.wait_for_line(|line| line.starts_with("  redis "), PATIENCE).await?;
+    let address = addresses(&redis).first().copied().context("an address")?;
+    let mut connection =
+        redis::Client::open(format!("redis://{address}/0"))?.get_multiplexed_async_connection().await?;
+    redis::cmd("XADD").arg("cw:{3}:candles").arg("*").arg("not").arg("a candle").exec_async(&mut connection).await?;
+    assert_eq!(demo.wait(DEADLINE).await?.code(), Some(1));
+    demo.wait_for_line(|line| line == "demo: 1 candle in the dead streams", PATIENCE).await?;
+    demo.wait_for_line(|line| line.contains("0 rejected, 0 duplicate, 0 missing"), PATIENCE).await?;
     ensure_nothing_left(&directory, &demo.lines().join("\n"))
 }
 

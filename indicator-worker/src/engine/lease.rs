@@ -42,22 +42,18 @@ pub struct Leases {
     owner: Arc<str>,
     ttl: Duration,
     held: Arc<Mutex<HashMap<Partition, Token>>>,
+    last_holder: Arc<Mutex<String>>,
 }
 
 impl Leases {
     /// Starts with nothing held. `owner` is unique to this process start.
     pub fn new(keys: Keys, owner: impl Into<Arc<str>>, ttl: Duration) -> Self {
-        Self { keys, owner: owner.into(), ttl, held: Arc::default() }
+        Self { keys, owner: owner.into(), ttl, held: Arc::default(), last_holder: Arc::default() }
     }
 
     /// The owner's name: what the consumer groups show.
     pub fn owner(&self) -> &str {
         &self.owner
-    }
-
-    /// How long a lease lives without renewal.
-    pub fn ttl(&self) -> Duration {
-        self.ttl
     }
 
     /// Asks for a partition.
@@ -76,6 +72,14 @@ impl Leases {
         let token = Token(name);
         self.held().insert(partition, token.clone());
         Ok(Acquired::Taken { token, cause: redis::from_redis_value(detail)? })
+    }
+
+    /// Whether another worker was not yet met as a holder, just before. All partitions ask, one tells.
+    pub(super) fn is_news(&self, holder: &str) -> bool {
+        let mut last = self.last_holder.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *last != holder;
+        holder.clone_into(&mut last);
+        is_news
     }
 
     /// Stops renewing a partition, which another worker may then take when its lease runs out.

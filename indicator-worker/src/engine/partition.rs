@@ -32,6 +32,10 @@ use crate::metrics::WorkerMetrics;
 /// How long one read waits for candles. Bounds how late a lost lease is noticed.
 const BLOCK: Duration = Duration::from_millis(BLOCK_MS);
 const BLOCK_MS: u64 = 1_000;
+/// Bounds of how long a standby waits before it asks for a held partition again: one that is handed over
+/// moves on well within a second.
+const STANDBY_LEAST: Duration = Duration::from_millis(20);
+const STANDBY_MOST: Duration = Duration::from_millis(500);
 /// How long handing over may take at a stop.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -61,8 +65,6 @@ pub struct PartitionTask {
     partition: Partition,
     plans: Plans,
     memory: Memory,
-    /// Another worker that holds the partition, once it was logged.
-    waiting_for: Option<String>,
     /// The fault that is being waited out, once it was logged.
     trouble: Option<RedisFault>,
 }
@@ -80,7 +82,7 @@ enum Ended {
 impl PartitionTask {
     /// Prepares the task of `partition`.
     pub fn new(settings: Arc<Settings>, partition: Partition, plans: Plans) -> Self {
-        Self { settings, partition, plans, memory: Memory::default(), waiting_for: None, trouble: None }
+        Self { settings, partition, plans, memory: Memory::default(), trouble: None }
     }
 
     /// Works until `stop`. Faults of Redis are waited out.
@@ -95,7 +97,7 @@ impl PartitionTask {
             let pause = match self.tenure(&mut connection, &stop).await {
                 Ok(Ended::Stopped) => break,
                 Ok(Ended::Lost) => Duration::ZERO,
-                Ok(Ended::Held(left)) => left.clamp(Duration::from_millis(20), self.settings.leases.ttl() / 4),
+                Ok(Ended::Held(left)) => left.clamp(STANDBY_LEAST, STANDBY_MOST),
                 Err(error) => {
                     connection = None;
                     if self.trouble.is_none() {
@@ -135,7 +137,9 @@ impl PartitionTask {
             Acquired::Taken { token, cause } => (token, cause),
             Acquired::Held { holder, left } => {
                 *kept = Some(connection);
-                self.wait_for(holder);
+                if self.settings.leases.is_news(&holder) {
+                    tracing::info!("worker {holder} holds partitions: standing by for them");
+                }
                 return Ok(Ended::Held(left));
             }
         };
@@ -167,7 +171,6 @@ impl PartitionTask {
         position::show_owner(&stream, self.settings.leases.owner(), connection).await?;
         let position = position::read(&stream, connection).await?;
         self.settings.metrics.took_over(cause);
-        self.waiting_for = None;
         tracing::debug!(
             partition = self.partition.0,
             cause,
@@ -360,17 +363,6 @@ impl PartitionTask {
         });
         if !matches!(released.await, Ok(Ok(()))) {
             tracing::debug!(partition = self.partition.0, "partition {} is left to expire", self.partition);
-        }
-    }
-
-    fn wait_for(&mut self, holder: String) {
-        if self.waiting_for.as_ref() != Some(&holder) {
-            tracing::info!(
-                partition = self.partition.0,
-                "partition {} is held by worker {holder}: standing by",
-                self.partition
-            );
-            self.waiting_for = Some(holder);
         }
     }
 

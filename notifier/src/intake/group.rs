@@ -18,7 +18,7 @@ const COUNT: usize = 100;
 /// takes; taking over from a process that lives after all does no harm.
 const STUCK: Duration = Duration::from_secs(10);
 /// From when on a consumer without entries is forgotten.
-const FORGOTTEN: Duration = Duration::from_mins(10);
+const FORGOTTEN: Duration = Duration::from_mins(1);
 
 /// The group and this process's place in it.
 pub(crate) struct Group {
