@@ -31,7 +31,7 @@ doc: ## Build the documentation, warnings are errors
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
 
 deny: ## Check dependencies, licences and sources with cargo-deny
-	cargo deny --locked check bans licenses sources
+	cargo deny --locked --log-level error check bans licenses sources
 
 redis: ## Install redis-server and a C compiler if they are missing
 	@sh scripts/ensure-redis.sh

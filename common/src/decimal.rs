@@ -10,10 +10,12 @@ use std::fmt;
 pub const SIGNIFICANT_DIGITS_MAX: usize = 18;
 /// The most decimals a decimal may carry.
 pub const SCALE_MAX: u8 = 24;
+/// The most digits before the point.
+pub const WHOLE_DIGITS_MAX: u8 = 30;
 /// The largest magnitude [`Decimal::ticks`] answers: sums of thousands of them fit an `i128`.
 pub const TICKS_MAX: i128 = 10_i128.pow(30);
 
-/// A finite decimal of at most 18 significant digits and 24 decimals.
+/// A finite decimal of at most 18 significant digits, 30 digits before the point and 24 after it.
 ///
 /// ```
 /// use candlewire_common::decimal::Decimal;
@@ -27,7 +29,8 @@ pub const TICKS_MAX: i128 = 10_i128.pow(30);
 #[derive(Clone, Copy, Debug)]
 pub struct Decimal {
     mantissa: i64,
-    scale: u8,
+    /// The value is `mantissa × 10^-scale`; below zero for whole numbers of more than 18 digits.
+    scale: i8,
 }
 
 /// Why a text is not a [`Decimal`].
@@ -39,8 +42,8 @@ pub enum DecimalError {
     /// The text has more than [`SIGNIFICANT_DIGITS_MAX`] significant digits.
     #[error("more than {SIGNIFICANT_DIGITS_MAX} significant digits")]
     TooManyDigits,
-    /// The number is too large, or finer than [`SCALE_MAX`] decimals.
-    #[error("out of range: at most 18 digits before the point and {SCALE_MAX} after it")]
+    /// The number has more than [`WHOLE_DIGITS_MAX`] digits before the point or [`SCALE_MAX`] after it.
+    #[error("out of range: at most {WHOLE_DIGITS_MAX} digits before the point and {SCALE_MAX} after it")]
     OutOfRange,
 }
 
@@ -83,7 +86,7 @@ impl Decimal {
 
     /// The number of decimals as written, less trailing zeros that did not fit.
     pub fn scale(self) -> u8 {
-        self.scale
+        u8::try_from(self.scale).unwrap_or(0)
     }
 
     /// Whether the number is below zero.
@@ -94,20 +97,27 @@ impl Decimal {
     /// How many digits stand before the point.
     pub fn whole_digits(self) -> u8 {
         let digits = self.mantissa.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1);
-        u8::try_from(digits.saturating_sub(u32::from(self.scale))).unwrap_or(u8::MAX)
+        u8::try_from(i64::from(digits) - i64::from(self.scale)).unwrap_or(0)
     }
 
     /// The number in whole ticks of `10^-scale`, or `None` where it is finer than that or
     /// larger than [`TICKS_MAX`] ticks.
     pub fn ticks(self, scale: u8) -> Option<i128> {
-        let steps = u32::from(scale.checked_sub(self.scale)?);
+        let steps = u32::try_from(i32::from(scale) - i32::from(self.scale)).ok()?;
         let ticks = i128::from(self.mantissa).checked_mul(10_i128.checked_pow(steps)?)?;
         (ticks.abs() <= TICKS_MAX).then_some(ticks)
     }
 
+    /// The number as a ratio of whole numbers.
+    fn ratio(self) -> (i128, i128) {
+        let unit = |exponent: i8| 10_i128.pow(u32::try_from(exponent).unwrap_or(0));
+        (i128::from(self.mantissa) * unit(-self.scale), unit(self.scale))
+    }
+
     /// The `f64` nearest to the number.
     pub fn to_f64(self) -> f64 {
-        crate::ratio::to_f64(i128::from(self.mantissa), 1, self.scale)
+        let (numerator, denominator) = self.ratio();
+        crate::ratio::to_f64(numerator, denominator, 0)
     }
 }
 
@@ -146,27 +156,21 @@ impl Gathered {
     /// Settles the number: its value is `mantissa × 10^held_zeros × 10^-scale`.
     fn into_decimal(self, negative: bool, scale: i64) -> Result<Decimal, DecimalError> {
         if self.digits == 0 {
-            let scale = u8::try_from(scale.clamp(0, i64::from(SCALE_MAX))).unwrap_or(SCALE_MAX);
+            let scale = i8::try_from(scale.clamp(0, i64::from(SCALE_MAX))).map_err(|_| DecimalError::OutOfRange)?;
             return Ok(Decimal { mantissa: 0, scale });
         }
         // Zeros at the end are kept as written where they fit, so that "42001.370" shows 3 decimals.
-        let held = i64::try_from(self.held_zeros).map_err(|_| DecimalError::OutOfRange)?;
-        let room = i64::try_from(SIGNIFICANT_DIGITS_MAX - self.digits).unwrap_or(0);
-        let needed = (held - scale).max(0);
-        let fitting = held.min(room).min((held - scale + i64::from(SCALE_MAX)).max(0));
-        let zeros = fitting.max(needed);
-        let scale = scale - held + zeros;
-        if zeros > room {
+        let room = SIGNIFICANT_DIGITS_MAX - self.digits;
+        let bare = scale - i64::try_from(self.held_zeros).map_err(|_| DecimalError::OutOfRange)?;
+        let zeros = i64::try_from(self.held_zeros.min(room)).map_err(|_| DecimalError::OutOfRange)?;
+        let zeros = zeros.min(i64::from(SCALE_MAX) - bare).max(0);
+        let digits = i64::try_from(self.digits).map_err(|_| DecimalError::OutOfRange)?;
+        if bare > i64::from(SCALE_MAX) || digits - bare > i64::from(WHOLE_DIGITS_MAX) {
             return Err(DecimalError::OutOfRange);
         }
-        let scale = u8::try_from(scale).map_err(|_| DecimalError::OutOfRange)?;
-        if scale > SCALE_MAX {
-            return Err(DecimalError::OutOfRange);
-        }
-        let steps = u32::try_from(zeros).map_err(|_| DecimalError::OutOfRange)?;
-        let magnitude = self.mantissa * 10_i64.pow(steps);
-        let mantissa = if negative { -magnitude } else { magnitude };
-        Ok(Decimal { mantissa, scale })
+        let scale = i8::try_from(bare + zeros).map_err(|_| DecimalError::OutOfRange)?;
+        let magnitude = self.mantissa * 10_i64.pow(u32::try_from(zeros).map_err(|_| DecimalError::OutOfRange)?);
+        Ok(Decimal { mantissa: if negative { -magnitude } else { magnitude }, scale })
     }
 }
 
@@ -189,12 +193,13 @@ impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.mantissa < 0 { "-" } else { "" };
         let digits = self.mantissa.unsigned_abs();
-        if self.scale == 0 {
-            return write!(f, "{sign}{digits}");
-        }
-        let unit = 10_u128.pow(u32::from(self.scale));
-        let (whole, fraction) = (u128::from(digits) / unit, u128::from(digits) % unit);
-        write!(f, "{sign}{whole}.{fraction:0width$}", width = usize::from(self.scale))
+        let Some(decimals) = usize::try_from(self.scale).ok().filter(|decimals| *decimals > 0) else {
+            let zeros = usize::from(self.scale.unsigned_abs());
+            return write!(f, "{sign}{digits}{:0<zeros$}", "");
+        };
+        let text = format!("{digits:0>width$}", width = decimals + 1);
+        let (whole, fraction) = text.split_at(text.len() - decimals);
+        write!(f, "{sign}{whole}.{fraction}")
     }
 }
 
@@ -218,11 +223,7 @@ impl Ord for Decimal {
         if self.scale == other.scale {
             return self.mantissa.cmp(&other.mantissa);
         }
-        let unit = |scale: u8| 10_i128.pow(u32::from(scale));
-        crate::ratio::compare(
-            (i128::from(self.mantissa), unit(self.scale)),
-            (i128::from(other.mantissa), unit(other.scale)),
-        )
+        crate::ratio::compare(self.ratio(), other.ratio())
     }
 }
 
@@ -244,9 +245,16 @@ mod tests {
 
     #[test]
     fn other_spellings_have_the_same_value() {
-        for (text, plain) in
-            [("+1.5", "1.5"), (".5", "0.5"), ("5.", "5"), ("1e-7", "0.0000001"), ("1.5E3", "1500"), ("007", "7")]
-        {
+        for (text, plain) in [
+            ("+1.5", "1.5"),
+            ("1e2", "100"),
+            ("1200e-2", "12"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("1e-7", "0.0000001"),
+            ("1.5E3", "1500"),
+            ("007", "7"),
+        ] {
             assert_eq!(read(text), read(plain), "{text}");
         }
     }
@@ -264,7 +272,9 @@ mod tests {
         assert!(read("0.123456789012345678").is_ok());
         assert!(read("1.500000000000000000000000000").is_ok());
         assert_eq!(read("1.234567890123456789"), Err(DecimalError::TooManyDigits));
-        assert_eq!(read("1000000000000000000"), Err(DecimalError::OutOfRange));
+        assert!(read("1000000000000000000").is_ok());
+        assert_eq!(read("1e29").map(|d| d.to_string()), Ok(format!("1{}", "0".repeat(29))));
+        assert_eq!(read("1e30"), Err(DecimalError::OutOfRange));
         assert_eq!(read("1e300"), Err(DecimalError::OutOfRange));
         assert_eq!(read("1e-30"), Err(DecimalError::OutOfRange));
     }
@@ -280,13 +290,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_back_what_it_writes(mantissa in -999_999_999_999_999_999_i64..=999_999_999_999_999_999, scale in 0_u8..=18) {
+        fn reads_back_what_it_writes(mantissa in -999_999_999_999_999_999_i64..=999_999_999_999_999_999, scale in -12_i8..=24) {
             let decimal = Decimal { mantissa, scale };
             prop_assert_eq!(read(&decimal.to_string()), Ok(decimal));
         }
 
         #[test]
-        fn nearest_float_is_the_one_the_text_gives(mantissa in any::<i64>(), scale in 0_u8..=24) {
+        fn nearest_float_is_the_one_the_text_gives(mantissa in -999_999_999_999_999_999_i64..=999_999_999_999_999_999, scale in -12_i8..=24) {
             let decimal = Decimal { mantissa, scale };
             prop_assert_eq!(Ok(decimal.to_f64().to_bits()), decimal.to_string().parse().map(f64::to_bits));
         }

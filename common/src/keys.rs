@@ -46,7 +46,7 @@ impl Keys {
         format!("{}:{{{partition}}}:ohlcv:{series}", self.prefix)
     }
 
-    /// Who owns a partition, for as long as the key lives.
+    /// Who owns a partition, and until when.
     pub fn lease(&self, partition: Partition) -> String {
         format!("{}:{{{partition}}}:lease", self.prefix)
     }

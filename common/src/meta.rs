@@ -2,9 +2,13 @@
 
 use redis::RedisError;
 use redis::aio::ConnectionLike;
+use tokio::time::sleep;
 
+use crate::backoff;
 use crate::config::RedisConfig;
+use crate::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget, describe};
 use crate::exit::Fault;
+use crate::metrics::RedisMetrics;
 
 /// The version of the layout of keys and entries.
 pub const SCHEMA: u32 = 1;
@@ -42,22 +46,42 @@ impl From<MetaError> for Fault {
     }
 }
 
-/// Writes the layout where none is, and checks it where one is.
+/// Checks the layout, and writes it where there is none.
+///
+/// Writes only then, so that a full Redis stops nobody whose layout is agreed on already.
 ///
 /// # Errors
 ///
 /// [`MetaError`] when Redis holds another layout or does not answer.
 pub async fn agree(connection: &mut impl ConnectionLike, config: &RedisConfig) -> Result<(), MetaError> {
+    if verify(connection, config).await? {
+        return Ok(());
+    }
     let key = config.keys.meta();
-    let ours = [("schema", SCHEMA.to_string()), ("partitions", config.partitions.count().to_string())];
     let mut pipe = redis::pipe();
     pipe.atomic();
-    for (field, value) in &ours {
+    for (field, value) in ours(config) {
         pipe.cmd("HSETNX").arg(&key).arg(field).arg(value).ignore();
     }
-    pipe.cmd("HMGET").arg(&key).arg(ours[0].0).arg(ours[1].0);
-    let (found,): (Vec<String>,) = pipe.query_async(connection).await?;
+    pipe.exec_async(connection).await?;
+    verify(connection, config).await.map(|_| ())
+}
+
+/// Checks the layout without writing; answers whether there is one.
+///
+/// # Errors
+///
+/// [`MetaError`] when Redis holds another layout or does not answer.
+pub async fn verify(connection: &mut impl ConnectionLike, config: &RedisConfig) -> Result<bool, MetaError> {
+    let (key, ours) = (config.keys.meta(), ours(config));
+    let fields = ours.clone().map(|(field, _)| field);
+    let found: Vec<Option<String>> = redis::cmd("HMGET").arg(&key).arg(&fields).query_async(connection).await?;
+    let mut is_whole = true;
     for ((field, ours), found) in ours.into_iter().zip(found) {
+        let Some(found) = found else {
+            is_whole = false;
+            continue;
+        };
         if found != ours {
             let setting = match field {
                 "partitions" => format!("redis.partitions = {found}"),
@@ -66,5 +90,36 @@ pub async fn agree(connection: &mut impl ConnectionLike, config: &RedisConfig) -
             return Err(MetaError::Differs { key, field, found, ours, setting });
         }
     }
-    Ok(())
+    Ok(is_whole)
+}
+
+/// Agrees on the layout for a long-running process: waits for Redis, saying why unless the connection
+/// is just gone, which the watchdog says. Cancel-safe.
+///
+/// # Errors
+///
+/// [`Fault::Usage`] when Redis holds another layout.
+pub async fn wait(target: &RedisTarget, config: &RedisConfig, metrics: &RedisMetrics) -> Result<(), Fault> {
+    let mut delays = backoff::redis();
+    let mut said = RedisFault::Connection;
+    loop {
+        let agreed = async {
+            let mut connection = target.connect(RESPONSE_TIMEOUT).await?;
+            agree(&mut connection, config).await
+        };
+        let error = match agreed.await {
+            Ok(()) => return Ok(()),
+            Err(MetaError::Redis(error)) => error,
+            Err(differs) => return Err(differs.into()),
+        };
+        let fault = metrics.count(&error);
+        if fault != RedisFault::Connection && std::mem::replace(&mut said, fault) != fault {
+            tracing::warn!("waiting for redis: {}", describe(&error));
+        }
+        sleep(delays.next().unwrap_or(RESPONSE_TIMEOUT)).await;
+    }
+}
+
+fn ours(config: &RedisConfig) -> [(&'static str, String); 2] {
+    [("schema", SCHEMA.to_string()), ("partitions", config.partitions.count().to_string())]
 }

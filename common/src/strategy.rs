@@ -6,6 +6,7 @@
 use rust_decimal::Decimal as Exact;
 use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
+use crate::decimal::Decimal;
 use crate::indicator::IndicatorSpec;
 use crate::pattern::SeriesPattern;
 use crate::series::Series;
@@ -48,16 +49,16 @@ pub struct Risk {
     pub min_risk_reward: Option<Multiple>,
 }
 
-/// A multiple above zero, held as the decimal that was written.
+/// A multiple from a millionth to a million, held as the decimal that was written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Multiple(Exact);
 
 impl Multiple {
-    /// Accepts a finite number above zero, up to a million.
+    /// Accepts a number from a millionth to a million: beyond, products and ratios would not be exact.
     pub fn new(number: f64) -> Option<Self> {
-        let within = number > 0.0 && number <= 1e6;
+        let within = (1e-6..=1e6).contains(&number);
         // The shortest text of the float is the decimal that the configuration wrote.
-        within.then(|| number.to_string().parse().ok()).flatten().filter(|exact| *exact > Exact::ZERO).map(Self)
+        within.then(|| number.to_string().parse().ok()).flatten().map(Self)
     }
 }
 
@@ -114,12 +115,12 @@ impl Risk {
     }
 
     /// Computes stop, target and their ratio in decimals, rounded once at the end.
-    pub fn levels(&self, direction: Direction, price: f64, atr: f64) -> Levels {
+    pub fn levels(&self, direction: Direction, price: Decimal, atr: f64) -> Levels {
         let (towards, against) = match direction {
             Direction::Buy => (1.0, -1.0),
             Direction::Sell => (-1.0, 1.0),
         };
-        let ratio = self.target.zip(self.stop).map(|(target, stop)| target.0 / stop.0);
+        let ratio = self.target.zip(self.stop).and_then(|(target, stop)| target.0.checked_div(stop.0));
         Levels {
             stop_loss: self.stop.map(|stop| level(price, against, stop, atr)),
             take_profit: self.target.map(|target| level(price, towards, target, atr)),
@@ -129,13 +130,13 @@ impl Risk {
 }
 
 /// `price + sign × multiple × atr`. Exact in decimals; beyond their 28 digits in floats.
-fn level(price: f64, sign: f64, multiple: Multiple, atr: f64) -> f64 {
+fn level(price: Decimal, sign: f64, multiple: Multiple, atr: f64) -> f64 {
     let exact = || {
-        let shortest = |number: f64| number.to_string().parse::<Exact>().ok();
-        let distance = shortest(atr)?.checked_mul(multiple.0)?.checked_mul(Exact::from_f64(sign)?)?;
-        shortest(price)?.checked_add(distance)?.to_string().parse().ok()
+        let distance =
+            atr.to_string().parse::<Exact>().ok()?.checked_mul(multiple.0)?.checked_mul(Exact::from_f64(sign)?)?;
+        price.to_string().parse::<Exact>().ok()?.checked_add(distance)?.to_string().parse().ok()
     };
-    exact().unwrap_or_else(|| price + sign * multiple.0.to_f64().unwrap_or_default() * atr)
+    exact().unwrap_or_else(|| price.to_f64() + sign * multiple.0.to_f64().unwrap_or_default() * atr)
 }
 
 #[cfg(test)]
@@ -154,7 +155,10 @@ mod tests {
 
     #[test]
     fn levels_are_the_ones_a_person_would_compute() {
-        let levels = |direction| risk(2.0, 3.0, 1.5).map(|risk| risk.levels(direction, 42001.37, 120.5));
+        let levels = |direction| {
+            let (risk, price) = risk(2.0, 3.0, 1.5).zip("42001.370".parse().ok())?;
+            Some(risk.levels(direction, price, 120.5))
+        };
         let buy = Levels { stop_loss: Some(41760.37), take_profit: Some(42362.87), risk_reward: Some(1.5) };
         assert_eq!(levels(Direction::Buy), Some(buy));
         let sell = Levels { stop_loss: Some(42242.37), take_profit: Some(41639.87), risk_reward: Some(1.5) };
@@ -173,7 +177,7 @@ mod tests {
 
     #[test]
     fn multiples_are_above_zero() {
-        for number in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-40] {
+        for number in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-25, 1e7] {
             assert_eq!(Multiple::new(number), None, "{number}");
         }
     }

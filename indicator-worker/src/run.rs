@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use candlewire_common::config::Config;
-use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget, describe};
-use candlewire_common::exit::{Fault, Outcome};
+use candlewire_common::connection::RedisTarget;
+use candlewire_common::exit::Outcome;
 use candlewire_common::health::Health;
-use candlewire_common::meta::{self, MetaError};
 use candlewire_common::metrics::{self, Process};
 use candlewire_common::server::Server;
-use candlewire_common::{backoff, shutdown, watchdog};
+use candlewire_common::{meta, shutdown, watchdog};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -25,7 +23,7 @@ use crate::metrics::WorkerMetrics;
 ///
 /// # Errors
 ///
-/// [`Fault::Usage`] when the address is taken or the key layout differs; otherwise the fault of the
+/// [`candlewire_common::exit::Fault::Usage`] when the address is taken or the key layout differs; otherwise the fault of the
 /// task that took the process down.
 pub async fn run(config: Config, http: Option<SocketAddr>) -> Result<Outcome> {
     let handle = metrics::install(Process::IndicatorWorker)?;
@@ -67,7 +65,7 @@ async fn work(
     stop: CancellationToken,
 ) -> Result<()> {
     tokio::select! {
-        agreed = agree(&config, &target, &metrics) => agreed?,
+        agreed = meta::wait(&target, &config.redis, &metrics.redis) => agreed?,
         () = stop.cancelled() => return Ok(()),
     }
     let mut tasks: JoinSet<Result<()>> = JoinSet::new();
@@ -90,28 +88,4 @@ async fn work(
         tasks.spawn(task.run(stop.clone()));
     }
     shutdown::supervise(tasks, stop, shutdown::GRACE).await
-}
-
-/// Waits for Redis, and refuses a layout that differs.
-async fn agree(config: &Config, target: &RedisTarget, metrics: &WorkerMetrics) -> Result<(), Fault> {
-    let mut delays = backoff::redis();
-    let mut said = RedisFault::Connection;
-    loop {
-        let agreed = async {
-            let mut connection = target.connect(RESPONSE_TIMEOUT).await?;
-            meta::agree(&mut connection, &config.redis).await
-        };
-        match agreed.await {
-            Ok(()) => return Ok(()),
-            Err(error @ MetaError::Differs { .. }) => return Err(error.into()),
-            Err(MetaError::Redis(error)) => {
-                let fault = metrics.redis.count(&error);
-                // That the connection is gone is the watchdog's to say.
-                if fault != RedisFault::Connection && std::mem::replace(&mut said, fault) != fault {
-                    tracing::warn!("waiting for redis: {}", describe(&error));
-                }
-                sleep(delays.next().unwrap_or(RESPONSE_TIMEOUT)).await;
-            }
-        }
-    }
 }

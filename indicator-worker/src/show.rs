@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::exit::{Fault, Outcome};
+use candlewire_common::meta;
 use candlewire_common::series::Series;
 use candlewire_common::stream::Fields;
 use candlewire_common::time::UnixMillis;
@@ -23,6 +24,7 @@ const DAY: u64 = 24 * HOUR;
 pub async fn show(config: &Config, series: &Series, as_json: bool) -> Result<Outcome> {
     let target = RedisTarget::new(&config.redis)?;
     let mut connection = target.connect_once().await?;
+    meta::verify(&mut connection, &config.redis).await.map_err(Fault::from)?;
     let partition = series.partition(config.redis.partitions);
     let (hash, history) = (config.redis.keys.state(partition, series), config.redis.keys.history(partition, series));
     let mut pipe = redis::pipe();

@@ -11,22 +11,19 @@ pub enum Discard {
     Forming,
     /// It was given before.
     Duplicate,
-    /// A later one was published already.
-    OutOfOrder,
     /// It is no candle.
     Invalid,
 }
 
 impl Discard {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Forming, Self::Duplicate, Self::OutOfOrder, Self::Invalid];
+    pub const ALL: [Self; 3] = [Self::Forming, Self::Duplicate, Self::Invalid];
 
     /// The metric label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Forming => "forming",
             Self::Duplicate => "duplicate",
-            Self::OutOfOrder => "out_of_order",
             Self::Invalid => "invalid",
         }
     }

@@ -20,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::queue::{Job, Queue, Settlement};
 use crate::recipient::Recipient;
 use crate::schedule::Schedule;
+use crate::trouble::Trouble;
 
 /// How long an alert that never gets too old waits while its recipient is disabled, before it is
 /// looked at again.
@@ -40,6 +41,8 @@ pub(crate) struct Attempts {
     pub(crate) max_age: MaxAge,
     /// What is counted.
     pub(crate) ledger: Ledger,
+    /// What keeps settlements waiting.
+    pub(crate) trouble: Trouble,
 }
 
 /// How an attempt ended.
@@ -47,6 +50,8 @@ pub(crate) struct Attempts {
 pub(crate) struct Report {
     /// The job's id.
     pub(crate) id: String,
+    /// What it was held with.
+    pub(crate) token: u64,
     /// What became of the job.
     pub(crate) settlement: Settlement,
     /// What the recipient answered, where it was asked and did not accept.
@@ -57,7 +62,7 @@ impl Attempts {
     /// Brings a job one step further. Cancelled half-way, the job is taken again after its lease.
     pub(crate) async fn run(self, job: Job, is_disabled: bool) -> Report {
         let (settlement, refusal) = self.outcome(&job, is_disabled).await;
-        let mut delays = backoff::redis();
+        let (mut delays, mut tries) = (backoff::redis(), self.trouble.tries());
         loop {
             match self.queue.settle(&job, &settlement).await {
                 // What somebody else settled meanwhile is counted there.
@@ -65,10 +70,10 @@ impl Attempts {
                     if is_ours {
                         self.ledger.settled(&settlement);
                     }
-                    return Report { id: job.id, settlement, refusal };
+                    return Report { id: job.id, token: job.token, settlement, refusal };
                 }
                 Err(error) => {
-                    tracing::debug!(recipient = self.recipient.name(), "settle {}: {}", job.id, describe(&error));
+                    tries.failed(self.recipient.name(), &error);
                     sleep(delays.next().unwrap_or(HELD)).await;
                 }
             }
@@ -112,16 +117,14 @@ impl Attempts {
     async fn after(&self, job: &Job, error: &DeliverError) -> (Settlement, Option<String>) {
         let answer = error.to_string();
         tracing::debug!(recipient = self.recipient.name(), "{} not delivered: {answer}", job.id);
+        if let DeliverError::Moved { chat_id, .. } = error {
+            self.move_chat(*chat_id).await;
+        }
         let made = job.attempts + 1;
         let in_doubt = job.in_doubt || error.is_in_doubt();
         let settlement = match error.next(made, &self.schedule) {
             Next::Retry(delay) => Settlement::Again { delay, attempts: made, in_doubt },
             Next::Wait(delay) => {
-                return (Settlement::Again { delay, attempts: job.attempts, in_doubt: job.in_doubt }, None);
-            }
-            Next::Move(chat_id) => {
-                self.move_chat(chat_id).await;
-                let delay = Duration::ZERO;
                 return (Settlement::Again { delay, attempts: job.attempts, in_doubt: job.in_doubt }, None);
             }
             Next::GiveUp => Settlement::Dead { answer: answer.clone(), attempts: made, disables: false },

@@ -4,12 +4,11 @@
 //! queue wakes it; it looks by itself when the next job falls due, and once a second for what other
 //! notifiers queued.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use candlewire_common::backoff;
-use candlewire_common::connection::describe;
 use redis::RedisError;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -20,6 +19,7 @@ use crate::attempt::{Attempts, Report};
 use crate::channel::Channel;
 use crate::queue::Opened;
 use crate::standing::Standing;
+use crate::trouble::Trouble;
 
 /// How long to wait for a wake-up before looking anyway.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -31,14 +31,15 @@ pub(crate) struct Dispatcher {
     attempts: Attempts,
     wake: Arc<Notify>,
     standing: Standing,
-    under_way: HashSet<String>,
+    /// The jobs under way, and what each is held with.
+    under_way: HashMap<String, u64>,
     running: JoinSet<Report>,
 }
 
 impl Dispatcher {
     /// A task that makes `attempts`, woken by `wake`.
     pub(crate) fn new(attempts: Attempts, wake: Arc<Notify>) -> Self {
-        Self { attempts, wake, standing: Standing::default(), under_way: HashSet::new(), running: JoinSet::new() }
+        Self { attempts, wake, standing: Standing::default(), under_way: HashMap::new(), running: JoinSet::new() }
     }
 
     /// Delivers until `stop`, then finishes what is under way.
@@ -63,12 +64,12 @@ impl Dispatcher {
     /// Learns what earlier processes found out about the recipient.
     async fn open(&mut self, stop: &CancellationToken) {
         let name = self.attempts.recipient.name().to_owned();
-        let mut delays = backoff::redis();
+        let (mut delays, mut tries) = (backoff::redis(), Trouble::new("open the queue").tries());
         while !stop.is_cancelled() {
             match self.try_open().await {
                 Ok(Opened::Enabled) => return,
                 Ok(Opened::EnabledAgain) => {
-                    tracing::info!(recipient = name, "{name} is enabled again: its configuration changed");
+                    tracing::info!(recipient = name, "{name} is enabled again: nothing disables it as it is configured now");
                     return;
                 }
                 Ok(Opened::Disabled(reason)) => {
@@ -76,7 +77,7 @@ impl Dispatcher {
                     return;
                 }
                 Err(error) => {
-                    tracing::debug!(recipient = name, "open the queue: {}", describe(&error));
+                    tries.failed(&name, &error);
                     pause(delays.next(), stop).await;
                 }
             }
@@ -93,15 +94,16 @@ impl Dispatcher {
     }
 
     async fn deliver(&mut self, stop: &CancellationToken) {
-        let mut delays = backoff::redis();
+        let trouble = Trouble::new("take alerts from the queue");
+        let (mut delays, mut tries) = (backoff::redis(), trouble.tries());
         while !stop.is_cancelled() {
             let look_in = match self.start_due().await {
                 Ok(look_in) => {
-                    delays = backoff::redis();
+                    (delays, tries) = (backoff::redis(), trouble.tries());
                     look_in
                 }
                 Err(error) => {
-                    tracing::debug!(recipient = self.attempts.recipient.name(), "take jobs: {}", describe(&error));
+                    tries.failed(self.attempts.recipient.name(), &error);
                     delays.next().unwrap_or(LOOK_EVERY)
                 }
             };
@@ -124,7 +126,7 @@ impl Dispatcher {
         if free == 0 {
             return Ok(LOOK_EVERY);
         }
-        let batch = self.attempts.queue.take(free).await?;
+        let batch = self.attempts.queue.take(free, &self.under_way).await?;
         if batch.gone > 0 {
             let name = self.attempts.recipient.name();
             tracing::error!(
@@ -134,10 +136,8 @@ impl Dispatcher {
             );
         }
         for job in batch.jobs {
-            // Its settlement is on its way, late; the new lease covers that.
-            if self.under_way.insert(job.id.clone()) {
-                self.running.spawn(self.attempts.clone().run(job, batch.is_disabled));
-            }
+            self.under_way.insert(job.id.clone(), job.token);
+            self.running.spawn(self.attempts.clone().run(job, batch.is_disabled));
         }
         Ok(batch.next_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY))
     }
@@ -145,7 +145,10 @@ impl Dispatcher {
     fn note(&mut self, report: Option<Report>) {
         match report {
             Some(report) => {
-                self.under_way.remove(&report.id);
+                // It may have been taken again already.
+                if self.under_way.get(&report.id) == Some(&report.token) {
+                    self.under_way.remove(&report.id);
+                }
                 self.standing.note(self.attempts.recipient.name(), &report, Instant::now());
             }
             // A panic lost its id; leases make sure that forgetting all of them loses nothing.

@@ -37,6 +37,8 @@ pub(crate) enum DeliverError {
     Moved {
         /// The new id.
         chat_id: i64,
+        /// Whether it had just moved before.
+        is_again: bool,
     },
     /// Nothing was sent, to stay within the channel's limits.
     #[error("sent too much already, waiting {0:?}")]
@@ -50,8 +52,6 @@ pub(crate) enum Next {
     Retry(Duration),
     /// The same attempt again after this long: it does not count.
     Wait(Duration),
-    /// The same attempt again at once, under the chat's new id.
-    Move(i64),
     /// The alert is given up on.
     GiveUp,
     /// The alert is given up on, and the recipient is not tried again.
@@ -68,10 +68,11 @@ impl DeliverError {
         match self {
             Self::Answered { status: 410, .. } | Self::Closed(_) => Next::Disable,
             Self::Answered { status: 408 | 425 | 429 | 500..=599, retry_after, .. } => again(usize::MAX, *retry_after),
-            Self::NoAnswer(_) => again(usize::MAX, None),
+            Self::NoAnswer(_) | Self::Moved { is_again: true, .. } => again(usize::MAX, None),
             Self::Answered { retry_after, .. } => again(REFUSED_ATTEMPTS, *retry_after),
             Self::Rejected(_) => Next::GiveUp,
-            Self::Moved { chat_id } => Next::Move(*chat_id),
+            // One move is free. A chat that moves for ever would otherwise be followed for ever.
+            Self::Moved { is_again: false, .. } => Next::Wait(Duration::ZERO),
             Self::Paced(wait) => Next::Wait(*wait),
         }
     }
@@ -134,7 +135,9 @@ mod tests {
             (answered(410, None), 1, Next::Disable),
             (DeliverError::Closed(String::new()), 1, Next::Disable),
             (DeliverError::Rejected(String::new()), 1, Next::GiveUp),
-            (DeliverError::Moved { chat_id: -7 }, 1, Next::Move(-7)),
+            (DeliverError::Moved { chat_id: -7, is_again: false }, 5, Next::Wait(Duration::ZERO)),
+            (DeliverError::Moved { chat_id: -7, is_again: true }, 1, retry(5)),
+            (DeliverError::Moved { chat_id: -7, is_again: true }, 5, Next::GiveUp),
             (DeliverError::Paced(SECOND), 5, Next::Wait(SECOND)),
         ] {
             assert_eq!(error.next(made, &schedule), expected, "{error:?} after {made}");

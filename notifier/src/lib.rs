@@ -34,6 +34,7 @@ mod service;
 mod signature;
 mod standing;
 mod text;
+mod trouble;
 
 use anyhow::Result;
 use candlewire_common::cli::GlobalArgs;

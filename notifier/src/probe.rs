@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &GlobalArgs, name: &str) -> Result<Outcome> {
 /// Makes one attempt; follows a chat that has moved.
 async fn deliver(channel: &Channel, message: Message<'_>, timeout: Duration) -> Result<(), DeliverError> {
     let mut outcome = channel.deliver(message, timeout).await;
-    if let (Err(DeliverError::Moved { chat_id }), Channel::Telegram(telegram)) = (&outcome, channel) {
+    if let (Err(DeliverError::Moved { chat_id, .. }), Channel::Telegram(telegram)) = (&outcome, channel) {
         tracing::warn!("the chat has moved; configure chat_id = {chat_id}");
         telegram.move_to(chat_id.to_string());
         sleep(channel.wait()).await;

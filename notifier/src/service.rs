@@ -7,15 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use candlewire_common::cli::GlobalArgs;
 use candlewire_common::config::Config;
-use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisTarget};
+use candlewire_common::connection::RedisTarget;
 use candlewire_common::exit::{Fault, Outcome};
 use candlewire_common::health::Health;
 use candlewire_common::metrics::{self, Process, RedisMetrics};
 use candlewire_common::server::Server;
-use candlewire_common::{backoff, meta, shutdown, watchdog};
+use candlewire_common::{meta, shutdown, watchdog};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Attempts;
@@ -27,6 +26,7 @@ use crate::link::Link;
 use crate::queue::{Enqueue, Queue, QueueKeys};
 use crate::recipient::{Recipient, Surroundings};
 use crate::schedule::Schedule;
+use crate::trouble::Trouble;
 
 /// How much longer than an attempt its lease lasts: settling it takes time, too.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
@@ -81,8 +81,9 @@ impl Service {
     async fn run(self) -> Result<()> {
         let mut tasks = JoinSet::new();
         let (intake, dispatchers) = self.parts(&mut tasks);
-        if !self.agree().await? {
-            return Ok(());
+        tokio::select! {
+            agreed = meta::wait(&self.target, &self.config.redis, &self.redis) => agreed?,
+            () = self.stop.cancelled() => return Ok(()),
         }
         tracing::info!("delivering to {}", self.names());
         for dispatcher in dispatchers {
@@ -117,6 +118,7 @@ impl Service {
                 timeout: delivery.timeout,
                 max_age: delivery.max_age,
                 ledger: ledgers.entry(kind).or_insert_with(|| Ledger::new(kind)).clone(),
+                trouble: Trouble::new("settle alerts"),
             };
             let wake = Arc::new(Notify::new());
             listeners.push((Arc::clone(recipient), Arc::clone(&wake)));
@@ -125,34 +127,6 @@ impl Service {
         tasks.spawn(gauges::run(self.recipients.clone(), keys, link, self.stop.clone()));
         let intake = Intake::new(&self.config.redis, self.target.clone(), self.redis.clone(), listeners, enqueue);
         (intake, dispatchers)
-    }
-
-    /// Waits for Redis and agrees with it on the layout of keys. Answers whether that came before a stop.
-    async fn agree(&self) -> Result<bool> {
-        let mut delays = backoff::redis();
-        while !self.stop.is_cancelled() {
-            let agreed = async {
-                let mut connection = self.target.connect(RESPONSE_TIMEOUT).await?;
-                meta::agree(&mut connection, &self.config.redis).await
-            };
-            let agreed = tokio::select! {
-                agreed = agreed => agreed,
-                () = self.stop.cancelled() => break,
-            };
-            match agreed {
-                Ok(()) => return Ok(true),
-                // The watch over Redis says that it is away.
-                Err(meta::MetaError::Redis(error)) => {
-                    self.redis.count(&error);
-                    tokio::select! {
-                        () = sleep(delays.next().unwrap_or(RESPONSE_TIMEOUT)) => {}
-                        () = self.stop.cancelled() => {}
-                    }
-                }
-                Err(differs) => return Err(Fault::from(differs).into()),
-            }
-        }
-        Ok(false)
     }
 
     fn names(&self) -> String {

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     fn report(settlement: Settlement, refused: bool) -> Report {
-        Report { id: "sig_1".to_owned(), settlement, refusal: refused.then(|| "503".to_owned()) }
+        Report { id: "sig_1".to_owned(), token: 1, settlement, refusal: refused.then(|| "503".to_owned()) }
     }
 
     fn delivered() -> Report {

@@ -55,7 +55,13 @@ impl RawCache {
         if !(1..=HISTORY_MAX).contains(&history) {
             return Err(key.child("history").problem(format_args!("not a whole number from 1 to {HISTORY_MAX}")));
         }
+        let enabled = self.enabled.is_none_or(|enabled| enabled.0);
+        if !enabled && needed > HISTORY_MAX as usize {
+            let what =
+                format_args!("the indicators need {needed} candles to be recomputed, a history keeps {HISTORY_MAX}");
+            return Err(key.child("enabled").problem(what));
+        }
         let history = (history as usize).max(needed).min(HISTORY_MAX as usize);
-        Ok(CacheConfig { enabled: self.enabled.is_none_or(|enabled| enabled.0), history, state_ttl: ttl })
+        Ok(CacheConfig { enabled, history, state_ttl: ttl })
     }
 }

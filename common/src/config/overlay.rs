@@ -11,7 +11,7 @@ use toml::Value;
 
 use super::error::{ConfigError, Problem};
 use super::redis::DEFAULT_URL;
-use super::secret::{HIDDEN, has_credentials, is_secret_key};
+use super::secret::{HIDDEN, has_credentials, is_recipient_url, is_secret_key, may_be_secret_key};
 
 const PREFIX: &str = "CANDLEWIRE__";
 
@@ -151,14 +151,24 @@ impl Overlay {
             self.explain(key.problem(what))
         })?;
         match unknown {
+            Some(key) if may_be_secret_key(&key) => {
+                Err(ConfigError::new(format!("{key}: unknown key{}", self.from(&key))))
+            }
             Some(key) => Err(self.explain(super::error::Key(key).problem("unknown key"))),
             None => Ok(read),
         }
     }
 
+    /// Names the variable that a value came from, if one did.
+    fn from(&self, key: &str) -> String {
+        self.variables.get(key).map(|variable| format!(" (from {variable})")).unwrap_or_default()
+    }
+
     /// Whether the value under a key must not be shown.
     fn is_hidden(&self, key: &str) -> bool {
-        is_secret_key(key) || look_up(&self.tree, key).is_some_and(|value| has_credentials(&value.to_string()))
+        is_secret_key(key)
+            || is_recipient_url(key)
+            || look_up(&self.tree, key).is_some_and(|value| has_credentials(&value.to_string()))
     }
 
     /// Says what is wrong in one line, with the value where it may be shown.
@@ -166,10 +176,11 @@ impl Overlay {
         let Problem { key, what } = problem;
         let value = match look_up(&self.tree, &key.0) {
             None | Some(Value::Table(_)) => String::new(),
+            Some(Value::Array(items)) if items.iter().any(Value::is_table) => String::new(),
             Some(_) if self.is_hidden(&key.0) => format!(" = {HIDDEN}"),
             Some(value) => format!(" = {value}"),
         };
-        let from = self.variables.get(&key.0).map(|variable| format!(" (from {variable})")).unwrap_or_default();
+        let from = self.from(&key.0);
         ConfigError::new(format!("{}{value}{from}: {}", key.0, what.trim().replace('\n', ", ")))
     }
 }

@@ -162,6 +162,9 @@ impl RawRecipient {
 
     fn check_kind(self, key: &Key) -> Result<RecipientKind, Problem> {
         let kind = self.kind.as_deref().ok_or_else(|| key.child("kind").problem("missing"))?;
+        if !["webhook", "telegram", "console"].contains(&kind) {
+            return Err(key.child("kind").problem("unknown kind, known: webhook telegram console"));
+        }
         let given = [
             ("url", self.url.is_some() || self.url_file.is_some(), "webhook"),
             ("secret", !self.secret.is_empty() || self.secret_file.is_some(), "webhook"),
@@ -175,8 +178,7 @@ impl RawRecipient {
         match kind {
             "webhook" => self.check_webhook(key),
             "telegram" => self.check_telegram(key),
-            "console" => Ok(RecipientKind::Console),
-            _ => Err(key.child("kind").problem("unknown kind, known: webhook telegram console")),
+            _ => Ok(RecipientKind::Console),
         }
     }
 

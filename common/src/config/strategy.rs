@@ -113,7 +113,7 @@ impl RawStrategy {
         }
         let multiple = |name: &str, number: Option<Scalar<f64>>| {
             let checked = number.map(|number| {
-                Multiple::new(number.0).ok_or_else(|| key.child(name).problem("not a number above 0, up to a million"))
+                Multiple::new(number.0).ok_or_else(|| key.child(name).problem("not a number from 0.000001 to 1000000"))
             });
             checked.transpose()
         };

@@ -27,6 +27,9 @@ fn history_grows_to_what_the_strategies_need() {
     assert_eq!(read(&text, &[]).map(|config| config.cache.history), Ok(1_901));
     let text = STRATEGY.replace("ema(3)", "ema(2000)");
     assert_eq!(read(&text, &[]).map(|config| config.cache.history), Ok(5_000));
+    let uncached = format!("[cache]\nenabled = false\n{text}");
+    let expected = "cache.enabled = false: the indicators need 19001 candles to be recomputed, a history keeps 5000";
+    assert_eq!(refusal(&uncached, &[]), expected);
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn a_strategys_slips_are_named() {
         (
             "name = \"s\"",
             "name = \"s\"\natr = \"atr(2)\"\nstop_atr = 0",
-            "strategies[0].stop_atr = 0: not a number above 0",
+            "strategies[0].stop_atr = 0: not a number from 0.000001",
         ),
         ("name = \"s\"", "name = \"s\"\natr = \"sma(2)\"", "strategies[0].atr = \"sma(2)\": not an average true range"),
         (
@@ -90,13 +93,9 @@ fn recipients_are_checked_and_never_shown() {
             "ftp://user:hunter2@x",
             "recipients[0].url = (hidden): not a http:// or https:// URL",
         ),
-        ("secret = ", "secrets = ", "recipients[0].secrets = (hidden): unknown key"),
+        ("secret = ", "secrets = ", "recipients[0].secrets: unknown key"),
         ("\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"", "", "recipients[0].secret: missing"),
-        (
-            "\"webhook\"",
-            "\"pigeon\"",
-            "recipients[0].url = \"https://example.com/hook\": belongs to recipients of kind",
-        ),
+        ("\"webhook\"", "\"pigeon\"", "recipients[0].kind = \"pigeon\": unknown kind, known: webhook telegram console"),
         ("secret = ", "bot_token = ", "recipients[0].bot_token = (hidden): belongs to recipients of kind \"telegram\""),
         (
             "name = ",

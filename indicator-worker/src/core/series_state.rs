@@ -53,7 +53,7 @@ pub struct SeriesState {
     pub(super) whole_digits: u8,
     pub(super) slots: Vec<Slot>,
     window: Window,
-    opened: Opened,
+    pub(super) opened: Opened,
     /// How fast stands to slow, for each strategy.
     orders: Vec<Option<Ordering>>,
     timeframe: candlewire_common::timeframe::Timeframe,
@@ -85,7 +85,7 @@ impl SeriesState {
             let _ = state.step(&past.candle, |_, _| ());
         }
         for (slot, spec) in state.slots.iter_mut().zip(&state.plan.indicators) {
-            slot.withheld = withheld(*spec, history);
+            slot.withheld = withheld(*spec, history.candles.len(), history.complete);
         }
         state.compare_all();
         state
@@ -103,27 +103,49 @@ impl SeriesState {
         if tail.newest() != Some(saved.progress.last) {
             return None;
         }
-        let mut state = Self::new(series, plan);
-        state.progress = Some(saved.progress);
-        (state.scale, state.whole_digits) = (saved.scale, saved.whole_digits);
+        let mut state = Self::with_progress(series, plan, saved);
         for HistoryCandle { candle, .. } in &full.unwrap_or(tail).candles {
             state.window.push(candle.close().ticks(saved.scale)?);
-            state.opened.push(candle.open_time(), state.timeframe.duration());
         }
-        for (slot, spec) in state.slots.iter_mut().zip(&state.plan.indicators) {
-            *slot = match (saved.slot(*spec, &state.window), full) {
-                (Some(slot), _) => slot,
-                (None, Some(history)) => warm(*spec, history, saved.scale)?,
-                (None, None) => return None,
-            };
-        }
-        // Fewer closes than the window reads, though there were more: the window family warms again.
+        // Fewer closes than the window reads, though there were more: only the whole history can tell
+        // whether the window family must warm again.
         let reach = state.window.len() as u64;
         if reach < state.plan.window as u64 && reach < saved.progress.candles && full.is_none() {
             return None;
         }
-        state.compare_all();
+        state.fill_slots(saved, full)?;
         Some(state)
+    }
+
+    /// Restores what can be restored of a saved state whose history has lost its end: what was applied
+    /// stays applied, recursive averages go on, window averages warm again from the last close.
+    pub fn salvage(series: &Series, plan: Arc<SeriesPlan>, saved: &SavedState) -> Option<Self> {
+        let mut state = Self::with_progress(series, plan, saved);
+        state.window.push(saved.close.ticks(saved.scale)?);
+        state.fill_slots(saved, Some(&History::default()))?;
+        Some(state)
+    }
+
+    fn with_progress(series: &Series, plan: Arc<SeriesPlan>, saved: &SavedState) -> Self {
+        Self {
+            progress: Some(saved.progress),
+            scale: saved.scale,
+            whole_digits: saved.whole_digits,
+            opened: saved.opened.clone(),
+            ..Self::new(series, plan)
+        }
+    }
+
+    fn fill_slots(&mut self, saved: &SavedState, full: Option<&History>) -> Option<()> {
+        for (slot, spec) in self.slots.iter_mut().zip(&self.plan.indicators) {
+            *slot = match (saved.slot(*spec, &self.window), full) {
+                (Some(slot), _) => slot,
+                (None, Some(history)) => warm(*spec, history, saved)?,
+                (None, None) => return None,
+            };
+        }
+        self.compare_all();
+        Some(())
     }
 
     /// Takes in a candle, and tells `found` what each strategy (by its place in the plan) found.
@@ -158,7 +180,7 @@ impl SeriesState {
             let Some((fast, slow)) = readings else { continue };
             let atr = strategy.risk.as_ref().and_then(|(place, _)| self.value(*place));
             let (fast, slow) = (fast.to_f64(self.scale), slow.to_f64(self.scale));
-            let values = Values { before, now, fast, slow, atr, price: candle.close().to_f64() };
+            let values = Values { before, now, fast, slow, atr, price: candle.close() };
             if let Some(outcome) = decide(strategy, values) {
                 found(at, outcome);
             }
@@ -202,7 +224,7 @@ impl SeriesState {
     fn sample(&mut self, candle: &ClosedCandle) -> Result<Sample, NotApplied> {
         let scale = self.scale.max(candle.price_scale());
         let whole_digits = self.whole_digits.max(candle.whole_digits());
-        if scale + whole_digits > DIGITS_MAX {
+        if scale.saturating_add(whole_digits) > DIGITS_MAX {
             return Err(NotApplied::Precision);
         }
         let sample = Sample::new(candle, scale).ok_or(NotApplied::Precision)?;
@@ -225,20 +247,22 @@ impl SeriesState {
 }
 
 /// Runs one indicator over the history alone.
-fn warm(spec: IndicatorSpec, history: &History, scale: u8) -> Option<Slot> {
+fn warm(spec: IndicatorSpec, history: &History, saved: &SavedState) -> Option<Slot> {
     let (mut indicator, mut window) = (Indicator::new(spec), Window::new(spec.window()));
     for past in &history.candles {
-        let sample = Sample::new(&past.candle, scale)?;
+        let sample = Sample::new(&past.candle, saved.scale)?;
         indicator.step(&sample, &window);
         window.push(sample.close());
     }
-    Some(Slot { indicator, withheld: withheld(spec, history) })
+    // A history that was lost and began anew looks complete; only the count of candles tells.
+    let is_complete = history.complete && history.candles.len() as u64 == saved.candles();
+    Some(Slot { indicator, withheld: withheld(spec, history.candles.len(), is_complete) })
 }
 
 /// How many candles a value seeded inside of the series must still be kept back.
-fn withheld(spec: IndicatorSpec, history: &History) -> u32 {
-    if history.complete || !spec.is_recursive() {
+fn withheld(spec: IndicatorSpec, candles: usize, is_complete: bool) -> u32 {
+    if is_complete || !spec.is_recursive() {
         return 0;
     }
-    u32::try_from(spec.settling().saturating_sub(history.candles.len())).unwrap_or(u32::MAX)
+    u32::try_from(spec.settling().saturating_sub(candles)).unwrap_or(u32::MAX)
 }

@@ -1,13 +1,15 @@
 //! The state hash: what of a state is shown, and the private bytes it is restored from.
 //!
-//! The private bytes hold what the history can't give back: the ticks' scale, and the raw bits of the
-//! recursive averages. Window averages are functions of the history's tail and take no room.
+//! The private bytes hold what the history can't give back: the ticks' scale, which open times are known,
+//! and the raw bits of the recursive averages. Window averages are functions of the history's tail and take no room.
 
+use candlewire_common::decimal::{Decimal, SCALE_MAX, WHOLE_DIGITS_MAX};
 use candlewire_common::indicator::{Indicator, IndicatorSpec, Window};
 use candlewire_common::meta::SCHEMA;
 use candlewire_common::stream::Fields;
 use candlewire_common::time::UnixMillis;
 
+use super::opened::Opened;
 use super::series_state::{Progress, SeriesState, Slot};
 
 /// The version of the private bytes.
@@ -23,6 +25,8 @@ pub struct SavedState {
     pub(super) progress: Progress,
     pub(super) scale: u8,
     pub(super) whole_digits: u8,
+    pub(super) close: Decimal,
+    pub(super) opened: Opened,
     slots: Vec<(String, u32, Vec<u8>)>,
 }
 
@@ -57,6 +61,7 @@ impl SeriesState {
     /// The private bytes.
     pub fn save(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION, self.scale, self.whole_digits];
+        self.opened.save(&mut bytes);
         for (spec, slot) in self.plan().indicators.iter().zip(&self.slots) {
             let name = spec.to_string();
             let mut payload = Vec::with_capacity(8);
@@ -83,7 +88,12 @@ impl SavedState {
         let progress =
             Progress { genesis: time("genesis")?, last: time("open_time")?, candles: text("candles")?.parse().ok()? };
         let [VERSION, scale, whole_digits, rest @ ..] = fields.get(STATE_FIELD)? else { return None };
-        Some(Self { progress, scale: *scale, whole_digits: *whole_digits, slots: read_slots(rest)? })
+        if *scale > SCALE_MAX || *whole_digits > WHOLE_DIGITS_MAX {
+            return None;
+        }
+        let close = text("close")?.parse().ok()?;
+        let (opened, rest) = Opened::restore(rest)?;
+        Some(Self { progress, scale: *scale, whole_digits: *whole_digits, close, opened, slots: read_slots(rest)? })
     }
 
     /// Whether the hash holds the state of every one of these indicators.
@@ -94,6 +104,11 @@ impl SavedState {
     /// How many candles were applied.
     pub fn candles(&self) -> u64 {
         self.progress.candles
+    }
+
+    /// The open time of the last applied candle.
+    pub fn last(&self) -> UnixMillis {
+        self.progress.last
     }
 
     pub(super) fn slot(&self, spec: IndicatorSpec, window: &Window) -> Option<Slot> {

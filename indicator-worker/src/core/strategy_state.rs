@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use candlewire_common::decimal::Decimal;
 use candlewire_common::signal::Direction;
 use candlewire_common::strategy::{Filtered, Levels};
 
@@ -44,7 +45,7 @@ pub(super) struct Values {
     pub(super) fast: f64,
     pub(super) slow: f64,
     pub(super) atr: Option<f64>,
-    pub(super) price: f64,
+    pub(super) price: Decimal,
 }
 
 /// The direction of a crossing, if there is one.

@@ -1,6 +1,6 @@
 //! Leases: who owns which partition, kept alive by this process while it lives.
 //!
-//! A lease is a key that expires by Redis' own clock. It decides who may start; what a late owner must
+//! A lease ends by Redis' own clock. It decides who may start; what a late owner must
 //! not do is decided by the fence, whose value ([`Token`]) the owner's commits are bound to.
 
 use std::collections::HashMap;
@@ -95,7 +95,7 @@ impl Leases {
         connection: &mut MultiplexedConnection,
     ) -> Result<(), RedisError> {
         self.forget(partition);
-        self.call(scripts::RELEASE, partition).arg(self.ttl_ms()).arg(&token.0).exec_async(connection).await
+        self.call(scripts::RELEASE, partition).arg(&token.0).exec_async(connection).await
     }
 
     /// Renews what is held, three times within a lease, until `stop`. A renewal that fails is tried

@@ -18,8 +18,8 @@ use super::memory::{KeyFacts, Memory};
 use crate::core::{History, Plans, SavedState, SeriesPlan, SeriesState, has_stale_fields};
 use crate::metrics::{Rebuild, WorkerMetrics};
 
-/// Histories fetched whole in one round trip: bounds what a reply may hold.
-const FULL_AT_ONCE: usize = 16;
+/// Candles of histories fetched in one round trip: bounds what a reply may hold and how long it may take.
+const CANDLES_AT_ONCE: usize = 20_000;
 
 /// Loads the states of one partition's series.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub(super) struct Loader<'a> {
 struct Rebuilding<'a> {
     series: &'a Series,
     plan: Arc<SeriesPlan>,
-    saved: Option<SavedState>,
+    saved: Option<Box<SavedState>>,
     facts: KeyFacts,
     cause: Rebuild,
 }
@@ -59,7 +59,12 @@ impl Loader<'_> {
             wanted.iter().map(|series| (*series, plans.plan(series))).collect();
         let mut rebuilding = Vec::new();
         if self.cache.enabled {
-            for ((series, plan), cached) in planned.iter().zip(self.read_cached(&planned, connection).await?) {
+            let mut cached = Vec::with_capacity(planned.len());
+            let window = planned.iter().map(|(_, plan)| plan.window).max().unwrap_or(1);
+            for chunk in planned.chunks(at_once(window)) {
+                cached.extend(self.read_cached(chunk, connection).await?);
+            }
+            for ((series, plan), cached) in planned.iter().zip(cached) {
                 match restore(series, plan.clone(), &cached) {
                     Ok((state, facts)) => {
                         self.metrics.cache.redis_hits.increment(1);
@@ -82,7 +87,7 @@ impl Loader<'_> {
             }));
         }
         self.metrics.cache.redis_misses.increment(rebuilding.len() as u64);
-        for chunk in rebuilding.chunks_mut(FULL_AT_ONCE) {
+        for chunk in rebuilding.chunks_mut(at_once(self.cache.history)) {
             self.rebuild(chunk, memory, connection).await?;
         }
         Ok(())
@@ -113,7 +118,7 @@ impl Loader<'_> {
             let hash = fields(hash.unwrap_or_default()).filter(|fields| !fields.0.is_empty());
             cached.push(Cached { hash, tail: entries(tail)?, facts });
         }
-        Ok(cached)
+        if cached.len() == planned.len() { Ok(cached) } else { Err(too_few()) }
     }
 
     async fn rebuild(
@@ -131,11 +136,12 @@ impl Loader<'_> {
         let replies: Vec<RedisResult<Value>> = pipe.query_async(connection).await?;
         let mut replies = replies.into_iter();
         for one in chunk {
-            let (Some(newest), Some(info)) = (replies.next(), replies.next()) else { break };
+            let (Some(newest), Some(info)) = (replies.next(), replies.next()) else { return Err(too_few()) };
             let (newest, wrong_type) = unless_wrong_type(newest)?;
             let found = entries(newest)?;
             let history = History::from_newest(found.clone(), is_whole(info, found.len()));
-            one.facts.replace_history |= wrong_type || history.candles.len() < found.len();
+            // Nothing could be appended behind an entry that is no candle.
+            one.facts.replace_history |= wrong_type || (history.candles.is_empty() && !found.is_empty());
             let state = self.join(one, &history);
             one.facts.replace_hash |= one.cause != Rebuild::Cold || !self.cache.enabled;
             memory.states.insert(one.series.clone(), state);
@@ -171,18 +177,37 @@ impl Loader<'_> {
     }
 }
 
-type NotRestored = (Option<SavedState>, KeyFacts, Rebuild);
+type NotRestored = (Option<Box<SavedState>>, KeyFacts, Rebuild);
 
 fn restore(series: &Series, plan: Arc<SeriesPlan>, cached: &Cached) -> Result<(SeriesState, KeyFacts), NotRestored> {
     let Some(hash) = &cached.hash else { return Err((None, cached.facts, Rebuild::Cold)) };
     let outdated = has_stale_fields(hash, &plan.indicators);
     let facts = KeyFacts { replace_hash: outdated || cached.facts.replace_hash, ..cached.facts };
     let Some(saved) = SavedState::read(hash) else { return Err((None, facts, Rebuild::Incompatible)) };
-    let tail = History::from_newest(cached.tail.clone(), cached.tail.len() as u64 == saved.candles());
+    let tail = History::from_newest(cached.tail.clone(), false);
+    if tail.newest() < Some(saved.last()) {
+        return match SeriesState::salvage(series, plan, &saved) {
+            Some(state) => {
+                tracing::warn!(series = %series, "the history of {series} has lost its end: its window averages warm up again");
+                // What is left of it can't be joined to what comes.
+                Ok((state, KeyFacts { replace_history: true, ..facts }))
+            }
+            None => Err((None, facts, Rebuild::Incompatible)),
+        };
+    }
     match SeriesState::restore(series, plan, &saved, &tail, None) {
         Some(state) => Ok((state, facts)),
-        None => Err((Some(saved), facts, Rebuild::Incompatible)),
+        None => Err((Some(Box::new(saved)), facts, Rebuild::Incompatible)),
     }
+}
+
+/// How many series to fetch at once, of so many candles each.
+fn at_once(candles: usize) -> usize {
+    (CANDLES_AT_ONCE / candles.max(1)).max(1)
+}
+
+fn too_few() -> RedisError {
+    RedisError::from((redis::ErrorKind::UnexpectedReturnType, "fewer replies than commands"))
 }
 
 /// Whether a history stream holds every entry that was ever added to it. One that does not exist does.

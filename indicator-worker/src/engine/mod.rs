@@ -12,6 +12,8 @@ mod memory;
 mod partition;
 mod position;
 mod scripts;
+#[cfg(test)]
+mod tests;
 
 pub use lease::Leases;
 pub use partition::{PartitionTask, Settings};

@@ -151,13 +151,13 @@ impl PartitionTask {
         self.settings.metrics.partitions_owned.decrement(1.0);
         match &ended {
             Ok(Ended::Stopped) => self.release(&token).await,
+            // The connection is not kept: it watches a fence that has changed, and would refuse the next transaction.
             Ok(Ended::Lost) => {
                 tracing::warn!(
                     partition = self.partition.0,
                     "partition {} was taken over by another worker",
                     self.partition
                 );
-                *kept = Some(connection);
             }
             _ => {}
         }
@@ -218,7 +218,7 @@ impl PartitionTask {
     /// Watches the fence and reads on, in one round trip. `None`: the fence is not ours any more.
     ///
     /// Has no effect on the server but the watch, so it may be dropped at any point.
-    async fn read(
+    pub(super) async fn read(
         &self,
         token: &Token,
         position: Position,
@@ -240,7 +240,7 @@ impl PartitionTask {
     }
 
     /// Applies a batch and commits it up to `position`.
-    async fn process(
+    pub(super) async fn process(
         &mut self,
         entries: &[StreamEntry],
         position: Position,

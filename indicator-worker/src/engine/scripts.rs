@@ -1,16 +1,23 @@
 //! The Lua scripts of the lease. Each is sent whole, so that a flush of the script cache is no event.
 //!
-//! A script has no rollback: all checks stand before the first write, and the first write is the one
-//! that a full server refuses.
+//! A lease is `<end in ms> <owner>`, by Redis' clock. It has no TTL of its own: under an eviction policy
+//! such as `volatile-ttl` the leases would be the first to go, and workers would take partitions from
+//! each other. A script has no rollback: all checks stand before the first write, and the first write is
+//! the one that a full server refuses.
 
 /// Takes a partition that is free, was released, or is ours already.
 ///
 /// Keys: lease, fence. Arguments: owner, lease in ms. Answers `{1, token, cause}` when taken, else
 /// `{0, holder, ms left}`. The fence changes here and nowhere else.
 pub(super) const ACQUIRE: &str = r"
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= '' and holder ~= ARGV[1] then
-  return {0, holder, redis.call('PTTL', KEYS[1])}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lease = redis.call('GET', KEYS[1])
+local till, holder
+if lease then till, holder = string.match(lease, '^(%d+) (.*)$') end
+local left = (tonumber(till) or now) - now
+if holder and holder ~= ARGV[1] and left > 0 then
+  return {0, holder, left}
 end
 local fence = redis.call('GET', KEYS[2])
 local epoch, owner = 0, ''
@@ -20,27 +27,29 @@ if fence then
 end
 local cause = 'expired'
 if owner == '' or owner == ARGV[1] then cause = 'joined' end
-if holder == '' then cause = 'handed_over' end
+if lease == '' then cause = 'handed_over' end
 local token = string.format('%d %s', epoch + 1, ARGV[1])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', KEYS[1], string.format('%d %s', now + ARGV[2], ARGV[1]))
 redis.call('SET', KEYS[2], token)
 return {1, token, cause}
 ";
 
-/// Extends a lease that is ours, or has run out while nobody took over.
+/// Extends a lease that is ours, or has run out while nobody took over. One that was released stays so.
 ///
 /// Keys: lease, fence. Arguments: owner, lease in ms, token. Answers 1 when extended, else 0.
 pub(super) const RENEW: &str = r"
-if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if redis.call('GET', KEYS[2]) ~= ARGV[3] or redis.call('GET', KEYS[1]) == '' then return 0 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('SET', KEYS[1], string.format('%d %s', now + ARGV[2], ARGV[1]))
 return 1
 ";
 
 /// Lets a lease of ours go. An empty lease tells the next owner that it was handed over.
 ///
-/// Keys: lease, fence. Arguments: lease in ms, token.
+/// Keys: lease, fence. Arguments: token.
 pub(super) const RELEASE: &str = r"
-if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
-redis.call('SET', KEYS[1], '', 'PX', ARGV[1])
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], '')
 return 1
 ";

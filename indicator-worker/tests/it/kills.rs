@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::bench::{Bench, SOON, Tick, key, waves};
+use crate::bench::{Bench, PARTITIONS, SOON, Tick, key, waves};
 use crate::support::{flat, plan, strategy};
 use candlewire_common::series::Series;
 use candlewire_common::signal::SignalId;
@@ -91,12 +91,15 @@ async fn a_worker_killed_at_random_points_loses_and_doubles_nothing() {
         // Two of three die at work, the third while it starts or waits for leases.
         let at_work = random.u8(0..3) > 0;
         if at_work {
-            worker.wait_for_line(|line| line.contains("owns partition"), PATIENCE).await.unwrap();
+            for partition in 0..PARTITIONS {
+                let owned = format!("owns partition {partition} ");
+                worker.wait_for_line(|line| line.contains(&owned), PATIENCE).await.unwrap();
+            }
         }
         for (series, ticks) in &published {
             bench.publish(series, &ticks[from..from + 20]).await;
         }
-        sleep(Duration::from_micros(random.u64(0..15_000))).await;
+        sleep(Duration::from_micros(random.u64(0..4_000))).await;
         worker.kill().unwrap();
         interrupted += usize::from(at_work && !bench.is_settled(published.keys()).await);
     }

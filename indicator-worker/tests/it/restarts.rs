@@ -174,6 +174,44 @@ fn a_hash_that_disagrees_with_the_history_is_not_used() {
 }
 
 #[test]
+fn a_lost_history_costs_window_averages_alone() {
+    let candles = bundled_candles("AAPL-1d.csv");
+    let series: Series = "csv:AAPL:1d".parse().unwrap();
+    let config =
+        [strategy("s", "sma(5)", "ema(20)"), "[[indicators]]\nseries = [\"*\"]\ncompute = [\"atr(14)\"]\n".to_owned()];
+    let plan = plan(&config.concat(), &series);
+    let mut whole = SeriesState::new(&series, plan.clone());
+    feed(&mut whole, &candles[..500]);
+    let saved = SavedState::read(&read_back(&whole.fields(&candles[499].close().to_string()).unwrap())).unwrap();
+    let mut salvaged = SeriesState::salvage(&series, plan, &saved).unwrap();
+    assert_eq!(salvaged.step(&candles[499], |_, _| ()), Err(NotApplied::Duplicate));
+    let shown = |state: &SeriesState| {
+        let fields = state.fields("1").unwrap().set;
+        let kept =
+            |name: &str| name.starts_with("ema") || name.starts_with("atr") || name == "candles" || name == "genesis";
+        fields.into_iter().filter(|(name, _)| kept(name)).collect::<Vec<_>>()
+    };
+    for candle in &candles[500..510] {
+        assert!(!salvaged.is_ready() || candle.open_time() > candles[503].open_time());
+        whole.step(candle, |_, _| ()).unwrap();
+        salvaged.step(candle, |_, _| ()).unwrap();
+        assert_eq!(shown(&salvaged), shown(&whole));
+    }
+    assert_eq!(salvaged.fields("1"), whole.fields("1"));
+}
+
+#[test]
+fn late_candles_are_late_after_a_restart_too() {
+    let applied = [1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22]
+        .map(|minute| flat(minute * 60_000, "1"));
+    let mut state = SeriesState::new(&series(), plan(&config(), &series()));
+    feed(&mut state, &applied);
+    let mut again = restart(&state, &applied, &config());
+    let mut step = |minute: i64| again.step(&flat(minute * 60_000, "9"), |_, _| ());
+    assert_eq!((step(4), step(2)), (Err(NotApplied::Late), Err(NotApplied::Duplicate)));
+}
+
+#[test]
 fn old_candles_are_told_apart() {
     let mut state = SeriesState::new(&series(), plan(&config(), &series()));
     feed(&mut state, &[1, 2, 3, 6, 7].map(|minute| flat(minute * 60_000, "1")));

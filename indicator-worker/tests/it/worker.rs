@@ -230,6 +230,34 @@ async fn state_is_healed_from_history() {
     drop(worker);
 }
 
+/// Without its history a series still knows what was applied: nothing is found twice.
+#[tokio::test]
+async fn a_lost_history_doubles_nothing() {
+    let bench = Bench::start(RedisOptions::default(), &strategy("cross", "sma(2)", "ema(3)")).await;
+    let mut connection = bench.connection().await;
+    let all = waves(40, 2);
+    let history = key(SERIES, &format!("ohlcv:{SERIES}"));
+    let mut worker = bench.worker();
+    bench.publish(SERIES, &all[..20]).await;
+    bench.wait_settled(SERIES).await;
+    worker.terminate(SOON).await.unwrap();
+    let before = bench.stream(&key(SERIES, "signals")).await;
+    assert!(before.len() > 5);
+    redis::cmd("DEL").arg(&history).exec_async(&mut connection).await.unwrap();
+    // Somebody else's entry, with an id that no candle's can follow.
+    redis::cmd("XADD").arg(&history).arg("*").arg("hello").arg("world").exec_async(&mut connection).await.unwrap();
+    bench.publish(SERIES, &all).await;
+    let worker = bench.worker();
+    bench.wait_settled(SERIES).await;
+    let after = bench.stream(&key(SERIES, "signals")).await;
+    assert_eq!(after[..before.len()], before);
+    let first_new = after[before.len()..].iter().map(|(_, signal)| signal["open_time"].parse::<i64>().unwrap()).min();
+    assert!(first_new > Some(all[19].0), "{first_new:?}");
+    assert_eq!(text(&bench.hash(SERIES).await, "candles"), "40");
+    assert_eq!(bench.stream(&history).await.len(), 20);
+    drop(worker);
+}
+
 #[tokio::test]
 async fn keys_of_a_foreign_type_are_replaced() {
     let bench = Bench::start(RedisOptions::default(), &strategy("cross", "sma(2)", "sma(3)")).await;

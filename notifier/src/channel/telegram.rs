@@ -3,6 +3,7 @@
 //! Owns the message's text, the chat's id (which can change), and the pace. The bot's token is part
 //! of the URL, which is therefore never shown.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(crate) struct Telegram {
     url: Url,
     configured: String,
     current: Mutex<String>,
+    /// Whether the last answer was that the chat has moved.
+    has_moved: AtomicBool,
     pace: Pace,
     redaction: Redaction,
 }
@@ -36,7 +39,8 @@ pub(crate) struct Telegram {
 impl Telegram {
     /// The chat `chat_id`, written to through `url`, the bot's `sendMessage`.
     pub(crate) fn new(client: Client, url: Url, chat_id: String, pace: Pace, redaction: Redaction) -> Self {
-        Self { client, url, current: Mutex::new(chat_id.clone()), configured: chat_id, pace, redaction }
+        let (current, has_moved) = (Mutex::new(chat_id.clone()), AtomicBool::new(false));
+        Self { client, url, current, has_moved, configured: chat_id, pace, redaction }
     }
 
     /// How long nothing may be sent to the chat.
@@ -66,8 +70,13 @@ impl Telegram {
             Judgement::Unparsable(_) => self.send(&lines.join("\n"), None, deadline).await?,
             judged => judged,
         };
+        let is_move = matches!(judged, Judgement::Failed(DeliverError::Moved { .. }));
+        let had_moved = self.has_moved.swap(is_move, Ordering::Relaxed);
         match judged {
             Judgement::Accepted => Ok(()),
+            Judgement::Failed(DeliverError::Moved { chat_id, .. }) => {
+                Err(DeliverError::Moved { chat_id, is_again: had_moved })
+            }
             Judgement::Unparsable(text) => Err(DeliverError::Rejected(self.redaction.show(&text))),
             Judgement::Failed(error) => {
                 if let DeliverError::Answered { status: 429, retry_after: Some(wait), .. } = &error {

@@ -48,7 +48,7 @@ pub(crate) fn judge(answer: &Answer, redaction: &Redaction) -> Judgement {
     let text = redaction.show(&format!("{status} {description}"));
     let said = |words: &str| description.to_ascii_lowercase().contains(words);
     if let Some(chat_id) = parameters.migrate_to_chat_id {
-        return Judgement::Failed(DeliverError::Moved { chat_id });
+        return Judgement::Failed(DeliverError::Moved { chat_id, is_again: false });
     }
     Judgement::Failed(match status {
         400 if said("can't parse entities") => return Judgement::Unparsable(text),
@@ -89,7 +89,7 @@ mod tests {
                 DeliverError::Rejected(_) => "permanent",
                 DeliverError::Closed(text) if text.starts_with("401") || text.starts_with("404") => "disable_token",
                 DeliverError::Closed(_) => "disable_recipient",
-                DeliverError::Moved { chat_id: -1_009_876_543_210 } => "migrate_then_retry",
+                DeliverError::Moved { chat_id: -1_009_876_543_210, .. } => "migrate_then_retry",
                 DeliverError::Answered { status: 429, retry_after, .. }
                     if *retry_after == Some(Duration::from_secs(34)) =>
                 {

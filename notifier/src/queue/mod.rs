@@ -14,6 +14,7 @@ mod settlement;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,16 +126,18 @@ impl Queue {
         })
     }
 
-    /// Takes at most `count` due jobs under a lease.
-    pub(crate) async fn take(&self, count: usize) -> Result<Batch, RedisError> {
+    /// Takes at most `count` due jobs under a lease. Jobs whose attempts are `under_way` here, by id
+    /// with their tokens, are not taken from them: where nobody else took one, its lease begins anew.
+    pub(crate) async fn take(&self, count: usize, under_way: &HashMap<String, u64>) -> Result<Batch, RedisError> {
         let keys = [self.keys.due(&self.recipient), self.keys.jobs(&self.recipient), self.keys.disabled()];
-        let args = [
+        let mut args = vec![
             self.keys.alert(""),
             self.recipient.clone(),
             self.fingerprint.clone(),
             count.to_string(),
             self.lease.as_millis().to_string(),
         ];
+        args.extend(under_way.iter().flat_map(|(id, token)| [id.clone(), token.to_string()]));
         self.link.call(&TAKE.call(keys, args)).await
     }
 

@@ -6,7 +6,9 @@ local note = redis.call('HGET', KEYS[1], ARGV[1])
 if not note then
   return ''
 end
-if cjson.decode(note).fingerprint == ARGV[2] then
+-- A note that can't be read disables nobody.
+local is_read, read = pcall(cjson.decode, note)
+if is_read and type(read) == 'table' and read.fingerprint == ARGV[2] then
   return note
 end
 redis.call('HDEL', KEYS[1], ARGV[1])

@@ -13,8 +13,9 @@ end
 if verdict ~= 'delivered' and cjson.decode(text).token ~= token then
   return 0
 end
--- Every path begins with a write that frees memory, so that none is refused when memory is short.
-redis.call('HDEL', jobs, id)
+-- Removes nothing. A script whose first write frees memory may go on when memory is short, and only
+-- settling frees it.
+redis.call('ZREM', due, '')
 if verdict == 'again' then
   local time = redis.call('TIME')
   local now = time[1] * 1000 + time[2] / 1000
@@ -23,8 +24,11 @@ if verdict == 'again' then
   redis.call('ZADD', due, 'XX', now + tonumber(ARGV[4]), id)
   return 1
 end
-redis.call('ZREM', due, id)
+-- The job is removed last: should anything before be refused, nothing is lost and all is tried again.
 if verdict == 'dead' then
+  if ARGV[6] ~= '' then
+    redis.call('HSET', disabled, ARGV[5], ARGV[6])
+  end
   local entry = {}
   local fields = redis.call('HGETALL', alert)
   for at = 1, #fields, 2 do
@@ -37,10 +41,9 @@ if verdict == 'dead' then
     entry[#entry + 1] = ARGV[at]
   end
   redis.call('XADD', dead, 'MINID', '~', ARGV[4], '*', unpack(entry))
-  if ARGV[6] ~= '' then
-    redis.call('HSET', disabled, ARGV[5], ARGV[6])
-  end
 end
+redis.call('HDEL', jobs, id)
+redis.call('ZREM', due, id)
 if redis.call('HINCRBY', alert, 'recipients', -1) <= 0 then
   redis.call('DEL', alert)
 end
