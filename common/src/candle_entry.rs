@@ -62,7 +62,7 @@ pub enum Unusable {
         found: Partition,
     },
     /// The prices are too far apart from the series' others to be held in exact ticks.
-    #[error("prices need more than 30 digits beside the others of the series")]
+    #[error("prices need more than 34 digits beside the others of the series")]
     Precision,
 }
 

@@ -12,8 +12,8 @@ pub const SIGNIFICANT_DIGITS_MAX: usize = 18;
 pub const SCALE_MAX: u8 = 24;
 /// The most digits before the point.
 pub const WHOLE_DIGITS_MAX: u8 = 30;
-/// The largest magnitude [`Decimal::ticks`] answers: sums of thousands of them fit an `i128`.
-pub const TICKS_MAX: i128 = 10_i128.pow(30);
+/// The largest magnitude [`Decimal::ticks`] answers: the sum of 5000 of them fits an `i128`.
+pub const TICKS_MAX: i128 = 10_i128.pow(34);
 
 /// A finite decimal of at most 18 significant digits, 30 digits before the point and 24 after it.
 ///

@@ -56,6 +56,11 @@ impl Keys {
         format!("{}:{{{partition}}}:fence", self.prefix)
     }
 
+    /// The committed position, should the consumer group that shows it be destroyed.
+    pub fn position(&self, partition: Partition) -> String {
+        format!("{}:{{{partition}}}:position", self.prefix)
+    }
+
     /// Schema and partition count.
     pub fn meta(&self) -> String {
         format!("{}:meta", self.prefix)

@@ -19,6 +19,9 @@ pub enum MetaError {
     /// Redis did not answer.
     #[error("read the key layout: {0}")]
     Redis(#[from] RedisError),
+    /// Redis may throw away whole streams with their groups.
+    #[error("redis has maxmemory-policy {0}, which evicts whole streams: set noeviction (or volatile-lru)")]
+    Evicts(String),
     /// Redis holds another layout.
     #[error(
         "{key} says {field} {found}, but this process has {field} {ours}: set {setting}, or use another redis.prefix"
@@ -41,19 +44,20 @@ impl From<MetaError> for Fault {
     fn from(error: MetaError) -> Self {
         match error {
             MetaError::Redis(_) => Self::Unreachable(error.to_string()),
-            MetaError::Differs { .. } => Self::Usage(error.to_string()),
+            MetaError::Evicts(_) | MetaError::Differs { .. } => Self::Usage(error.to_string()),
         }
     }
 }
 
-/// Checks the layout, and writes it where there is none.
+/// Checks the layout and the eviction policy, and writes the layout where there is none.
 ///
 /// Writes only then, so that a full Redis stops nobody whose layout is agreed on already.
 ///
 /// # Errors
 ///
-/// [`MetaError`] when Redis holds another layout or does not answer.
+/// [`MetaError`] when Redis holds another layout, evicts streams, or does not answer.
 pub async fn agree(connection: &mut impl ConnectionLike, config: &RedisConfig) -> Result<(), MetaError> {
+    refuse_eviction(connection).await?;
     if verify(connection, config).await? {
         return Ok(());
     }
@@ -65,6 +69,20 @@ pub async fn agree(connection: &mut impl ConnectionLike, config: &RedisConfig) -
     }
     pipe.exec_async(connection).await?;
     verify(connection, config).await.map(|_| ())
+}
+
+/// Refuses a policy that evicts keys without a time to live. A server that doesn't tell is believed.
+async fn refuse_eviction(connection: &mut impl ConnectionLike) -> Result<(), MetaError> {
+    let info: Result<redis::InfoDict, RedisError> = redis::cmd("INFO").arg("memory").query_async(connection).await;
+    let info = match info {
+        Err(error) if RedisFault::of(&error) == RedisFault::Connection => return Err(error.into()),
+        Err(_) => return Ok(()),
+        Ok(info) => info,
+    };
+    match info.get::<String>("maxmemory_policy") {
+        Some(policy) if policy.starts_with("allkeys-") => Err(MetaError::Evicts(policy)),
+        _ => Ok(()),
+    }
 }
 
 /// Checks the layout without writing; answers whether there is one.
@@ -98,7 +116,7 @@ pub async fn verify(connection: &mut impl ConnectionLike, config: &RedisConfig) 
 ///
 /// # Errors
 ///
-/// [`Fault::Usage`] when Redis holds another layout.
+/// [`Fault::Usage`] when Redis holds another layout or evicts streams.
 pub async fn wait(target: &RedisTarget, config: &RedisConfig, metrics: &RedisMetrics) -> Result<(), Fault> {
     let mut delays = backoff::redis();
     let mut said = RedisFault::Connection;

@@ -32,8 +32,10 @@ impl SeriesPattern {
     }
 }
 
+/// Whether `text` is one of those that `pattern` means: `*` stands for any characters.
+///
 /// Matches greedily and goes back to the last star only: linear in practice, quadratic at worst.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {

@@ -218,10 +218,10 @@ fn finite(field: &'static str, text: &str) -> Result<f64, SignalError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn signal() -> Option<Signal> {
+    pub(crate) fn signal() -> Option<Signal> {
         let series: Series = "binance:BTCUSDT:1h".parse().ok()?;
         let open_time = UnixMillis(1_763_755_200_000);
         Some(Signal {

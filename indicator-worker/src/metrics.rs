@@ -13,6 +13,9 @@ use metrics::{Counter, Gauge, Histogram};
 
 use crate::core::{BatchEffects, Outcome};
 
+/// A longer wait than any stream is kept is a foreign clock's, and would drown the others in the sum.
+const WAIT_MAX: Duration = Duration::from_hours(24 * 30);
+
 /// Why a state was not found in either tier of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rebuild {
@@ -134,8 +137,8 @@ impl WorkerMetrics {
 
     pub(crate) fn read(&self, decoded: &[Result<CandleEntry<'_>, Unusable>], now: UnixMicros) {
         self.batch_candles.record(decoded.len() as f64);
-        for entry in decoded.iter().flatten() {
-            self.queue_wait.record(seconds(now.since(entry.sent)));
+        for wait in decoded.iter().flatten().map(|entry| now.since(entry.sent)).filter(|wait| *wait < WAIT_MAX) {
+            self.queue_wait.record(seconds(wait));
         }
     }
 
@@ -146,7 +149,10 @@ impl WorkerMetrics {
             counter.increment(count);
         }
         for signal in &effects.signals {
-            self.signal_latency.record(seconds(now.since(signal.candle_us)));
+            let latency = now.since(signal.candle_us);
+            if latency < WAIT_MAX {
+                self.signal_latency.record(seconds(latency));
+            }
             if let Some(counter) = self.emitted.get(&(signal.strategy.clone(), signal.direction)) {
                 counter.increment(1);
             }

@@ -10,7 +10,7 @@ use super::error::{ConfigError, Key, Problem};
 use super::lenient::{Scalar, Texts};
 use super::source::base_url;
 use super::strategy::{check_name, patterns};
-use crate::pattern::SeriesPattern;
+use crate::pattern::{SeriesPattern, glob};
 use crate::signal::{Direction, Signal};
 
 /// One recipient of alerts.
@@ -98,7 +98,8 @@ impl SecretSource {
 impl RecipientConfig {
     /// Whether the recipient's filters let a signal through.
     pub fn wants(&self, signal: &Signal) -> bool {
-        (self.strategies.is_empty() || self.strategies.iter().any(|name| name == "*" || *name == signal.strategy))
+        (self.strategies.is_empty()
+            || self.strategies.iter().any(|name| glob(name.as_bytes(), signal.strategy.as_bytes())))
             && (self.series.is_empty() || self.series.iter().any(|pattern| pattern.matches(&signal.series)))
             && (self.directions.is_empty() || self.directions.contains(&signal.direction))
     }

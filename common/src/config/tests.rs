@@ -38,6 +38,7 @@ fn each_refusal_names_key_and_value() {
         ("[redis]\npartitions = 0", "redis.partitions = 0: not a whole number from 1 to 16384"),
         ("[redis]\npartitions = \"many\"", "redis.partitions = \"many\": not a whole number of at least 0"),
         ("[redis]\nurl = \"http://x\"", "redis.url = \"http://x\": not a redis:// or rediss:// URL"),
+        ("[redis]\nurl = \"u:hunter2@h:6379/0\"", "redis.url = (hidden): not a redis:// or rediss:// URL"),
         ("[redis]\nurll = \"redis://x\"", "redis.urll = \"redis://x\": unknown key"),
         ("[redis]\nprefix = \"a b\"", "redis.prefix = \"a b\": not 1 to 64 of A-Z a-z 0-9 _ - . :"),
         ("[redis]\nprefix = 7", "redis.prefix = 7: invalid type: integer `7`, expected a string"),
@@ -106,6 +107,26 @@ fn recipients_are_checked_and_never_shown() {
         let refused = refusal(&HOOK.replace(from, to), &[]);
         assert!(refused.starts_with(expected), "{refused}");
         assert!(!refused.contains("hunter2") && !refused.contains("MfKQ"), "{refused}");
+    }
+}
+
+#[test]
+fn a_recipients_filters_choose_its_signals() {
+    let wants = |filters: &str| {
+        let signal = crate::signal::tests::signal()?;
+        Some(read(&format!("{HOOK}{filters}"), &[]).ok()?.recipients[0].wants(&signal))
+    };
+    for (filters, expected) in [
+        ("", true),
+        ("strategies = [\"*\"]", true),
+        ("strategies = [\"golden*\"]", true),
+        ("strategies = \"other, golden-cross\"", true),
+        ("strategies = [\"gold\"]", false),
+        ("series = [\"binance:*:1h\"]\ndirections = [\"buy\"]", true),
+        ("series = [\"kraken:*:*\"]", false),
+        ("directions = [\"sell\"]", false),
+    ] {
+        assert_eq!(wants(filters), Some(expected), "{filters}");
     }
 }
 

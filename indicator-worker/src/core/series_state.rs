@@ -15,7 +15,7 @@ use super::state_codec::SavedState;
 use super::strategy_state::{Found, Values, decide};
 
 /// Digits before the point and decimals that a series' ticks may have together.
-const DIGITS_MAX: u8 = 30;
+const DIGITS_MAX: u8 = 34;
 
 /// Why a candle changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

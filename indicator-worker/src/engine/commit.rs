@@ -8,9 +8,9 @@ use candlewire_common::series::{Partition, Series};
 use candlewire_common::stream::StreamEntry;
 use candlewire_common::time::UnixMillis;
 use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, RedisError, Value};
+use redis::{Pipeline, RedisError};
 
-use super::memory::Memory;
+use super::memory::{KeyFacts, Memory};
 use super::position::Position;
 use crate::core::BatchEffects;
 
@@ -50,10 +50,35 @@ impl Commit<'_> {
         self.write_signals(&mut pipe);
         self.write_dead(&mut pipe);
         self.write_position(&mut pipe);
-        match pipe.query_async(connection).await? {
-            Value::Nil => Ok(Committed::Fenced),
-            _ => Ok(Committed::Applied),
+        let added: Option<Vec<i64>> = pipe.query_async(connection).await?;
+        let Some(added) = added else { return Ok(Committed::Fenced) };
+        self.expire_new(&added, memory, connection).await?;
+        Ok(Committed::Applied)
+    }
+
+    /// Gives a time to live to hashes that turned out to be new though they were thought to have one:
+    /// somebody deleted or Redis evicted them. `added` holds how many fields each hash did not have.
+    async fn expire_new(
+        &self,
+        added: &[i64],
+        memory: &mut Memory,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), RedisError> {
+        let mut pipe = redis::pipe();
+        for ((series, _), added) in self.effects.touched.iter().zip(added) {
+            let Some(facts) = memory.facts.get_mut(*series) else { continue };
+            if *added > 0 && !std::mem::take(&mut facts.just_extended) {
+                self.extend(&mut pipe, series, facts);
+            }
         }
+        if pipe.is_empty() { Ok(()) } else { pipe.exec_async(connection).await }
+    }
+
+    fn extend(&self, pipe: &mut Pipeline, series: &Series, facts: &mut KeyFacts) {
+        let ttl = self.cache.state_ttl(series.timeframe(), series.venue());
+        let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        pipe.cmd("PEXPIRE").arg(self.keys.state(self.partition, series)).arg(ms).ignore();
+        facts.expires = Some(self.now.after(ttl));
     }
 
     fn write_state(&self, pipe: &mut Pipeline, series: &Series, close: &str, memory: &mut Memory) {
@@ -68,12 +93,10 @@ impl Commit<'_> {
         for (name, value) in &fields.set {
             set.arg(name).arg(value);
         }
-        set.ignore();
         let ttl = self.cache.state_ttl(series.timeframe(), series.venue());
-        if facts.extends(self.now, ttl) {
-            let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-            pipe.cmd("PEXPIRE").arg(&key).arg(ms).ignore();
-            facts.expires = Some(self.now.after(ttl));
+        facts.just_extended = facts.extends(self.now, ttl);
+        if facts.just_extended {
+            self.extend(pipe, series, facts);
         }
         if std::mem::take(&mut facts.replace_history) {
             pipe.cmd("DEL").arg(self.keys.history(self.partition, series)).ignore();
@@ -111,7 +134,9 @@ impl Commit<'_> {
         }
     }
 
+    /// The group shows the position; the key keeps it should the group be destroyed.
     fn write_position(&self, pipe: &mut Pipeline) {
+        pipe.cmd("SET").arg(self.keys.position(self.partition)).arg(self.position.to_string()).ignore();
         pipe.cmd("XGROUP").arg("SETID").arg(self.keys.candles(self.partition)).arg(WORKER_GROUP);
         pipe.arg(self.position.last.to_string());
         if let Some(read) = self.position.entries_read {

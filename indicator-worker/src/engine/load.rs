@@ -114,7 +114,7 @@ impl Loader<'_> {
             let (tail, no_history) = unless_wrong_type(tail)?;
             let left: i64 = redis::from_redis_value(ttl?)?;
             let expires = u64::try_from(left).ok().map(|left| now.after(std::time::Duration::from_millis(left)));
-            let facts = KeyFacts { expires, replace_hash: no_hash, replace_history: no_history, counted: None };
+            let facts = KeyFacts { expires, replace_hash: no_hash, replace_history: no_history, ..KeyFacts::default() };
             let hash = fields(hash.unwrap_or_default()).filter(|fields| !fields.0.is_empty());
             cached.push(Cached { hash, tail: entries(tail)?, facts });
         }

@@ -20,6 +20,8 @@ pub(super) struct KeyFacts {
     pub(super) replace_hash: bool,
     /// The history must be deleted before it is written: it is no stream, or disagrees with the state.
     pub(super) replace_history: bool,
+    /// Whether the last transaction extended the hash's time to live.
+    pub(super) just_extended: bool,
     /// Whether the series was counted as ready; `None`: not counted yet.
     pub(super) counted: Option<bool>,
 }

@@ -167,7 +167,7 @@ impl PartitionTask {
 
     async fn begin(&mut self, cause: &str, connection: &mut MultiplexedConnection) -> Result<Position, RedisError> {
         let stream = self.settings.keys.candles(self.partition);
-        position::ensure_group(&stream, connection).await?;
+        position::ensure_group(&stream, &self.settings.keys.position(self.partition), connection).await?;
         position::show_owner(&stream, self.settings.leases.owner(), connection).await?;
         let position = position::read(&stream, connection).await?;
         self.settings.metrics.took_over(cause);

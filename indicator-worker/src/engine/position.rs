@@ -3,13 +3,19 @@
 //! The group shows it, and with it the lag, to every tool that knows Redis Streams. It is read when a
 //! partition is taken and moved by commits alone.
 
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
 use candlewire_common::keys::WORKER_GROUP;
-use candlewire_common::stream::EntryId;
+use candlewire_common::stream::{EntryId, EntryIdError};
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Value};
+use redis::{RedisError, RedisResult, Value};
+
+type Info = HashMap<String, Value>;
 
 /// Where a partition's owner reads on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Position {
     /// The last entry whose effects are committed.
     pub(super) last: EntryId,
@@ -24,21 +30,49 @@ impl Position {
     }
 }
 
-/// Makes the group where it is missing, at the stream's beginning: what was published before the
-/// first worker is processed, and what was processed before is dropped as duplicate.
-pub(super) async fn ensure_group(stream: &str, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let created: Result<(), RedisError> = redis::cmd("XGROUP")
-        .arg("CREATE")
-        .arg(stream)
-        .arg(WORKER_GROUP)
-        .arg(0)
-        .arg("MKSTREAM")
-        .exec_async(connection)
-        .await;
-    match created {
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.last)?;
+        self.entries_read.map_or(Ok(()), |read| write!(f, " {read}"))
+    }
+}
+
+impl FromStr for Position {
+    type Err = EntryIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (last, read) = text.split_once(' ').unwrap_or((text, ""));
+        Ok(Self { last: last.parse()?, entries_read: read.parse().ok() })
+    }
+}
+
+/// Makes the group where it is missing: at the position that was committed, else at the stream's
+/// beginning, so that what was published before the first worker is processed.
+pub(super) async fn ensure_group(
+    stream: &str,
+    kept: &str,
+    connection: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
+    let mut pipe = redis::pipe();
+    pipe.ignore_errors().cmd("GET").arg(kept).cmd("XINFO").arg("STREAM").arg(stream);
+    let (kept, info): (RedisResult<Option<String>>, RedisResult<Info>) = pipe.query_async(connection).await?;
+    let generated: Option<EntryId> = info.ok().and_then(|info| field(&info, "last-generated-id")?.parse().ok());
+    let kept: Option<Position> = kept?.and_then(|text| text.parse().ok());
+    // A stream that ends before the position is another one.
+    let at = kept.filter(|position| Some(position.last) <= generated);
+    let mut create = redis::cmd("XGROUP");
+    create.arg("CREATE").arg(stream).arg(WORKER_GROUP).arg(at.unwrap_or_default().last.to_string()).arg("MKSTREAM");
+    if let Some(read) = at.and_then(|position| position.entries_read) {
+        create.arg("ENTRIESREAD").arg(read);
+    }
+    match create.exec_async(connection).await {
         Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
         created => created,
     }
+}
+
+fn field(info: &Info, name: &str) -> Option<String> {
+    info.get(name).and_then(|value| redis::from_redis_value_ref(value).ok())
 }
 
 /// Shows `owner` as the group's one consumer.
@@ -62,15 +96,11 @@ pub(super) async fn show_owner(
     pipe.exec_async(connection).await
 }
 
-type Info = std::collections::HashMap<String, Value>;
-
 /// Reads the committed position.
 pub(super) async fn read(stream: &str, connection: &mut MultiplexedConnection) -> Result<Position, RedisError> {
     let mut pipe = redis::pipe();
     pipe.atomic().cmd("XINFO").arg("GROUPS").arg(stream).cmd("XINFO").arg("STREAM").arg(stream);
     let (groups, stream): (Vec<Info>, Info) = pipe.query_async(connection).await?;
-    let field =
-        |info: &Info, name: &str| info.get(name).and_then(|value| redis::from_redis_value_ref::<String>(value).ok());
     let ours = groups.iter().find(|group| field(group, "name").as_deref() == Some(WORKER_GROUP));
     let Some(ours) = ours else {
         return Err(RedisError::from((

@@ -78,7 +78,7 @@ async fn an_owner_replaced_between_read_and_commit_changes_nothing() {
     let mut late = Owner::new(&redis, "late", Duration::from_millis(500)).await;
     let Acquired::Taken { token, .. } = late.acquire().await else { panic!("held by nobody") };
     let stream = late.settings.keys.candles(P);
-    position::ensure_group(&stream, &mut late.connection).await.unwrap();
+    position::ensure_group(&stream, "cw:{0}:position", &mut late.connection).await.unwrap();
     let position = position::read(&stream, &mut late.connection).await.unwrap();
     let entries = late.task.read(&token, position, &mut late.connection).await.unwrap().unwrap();
     assert_eq!(entries.len(), 1);

@@ -225,15 +225,18 @@ async fn a_full_redis_is_waited_out() {
     assert_same(series, &ids, &sequential(series, &more).0);
 }
 
-/// Without its group the position is lost; the states know what was applied.
+/// The position outlives its group, so that not even the dead entries are doubled.
 #[tokio::test]
 async fn a_group_that_is_destroyed_comes_back_and_repeats_nothing() {
     let bench = Bench::start(RedisOptions::default(), &config()).await;
     let (ticks, series) = (waves(80, 1), "csv:S1:1m");
     let worker = bench.worker();
     bench.publish(series, &ticks[..40]).await;
-    bench.wait_settled(series).await;
     let mut connection = bench.connection().await;
+    let mut garbage = redis::cmd("XADD");
+    garbage.arg(key(series, "candles")).arg("*").arg("hello").arg("world");
+    garbage.exec_async(&mut connection).await.unwrap();
+    bench.wait_settled(series).await;
     let mut destroy = redis::cmd("XGROUP");
     destroy.arg("DESTROY").arg(key(series, "candles")).arg("indicator-workers");
     destroy.exec_async(&mut connection).await.unwrap();
@@ -242,5 +245,6 @@ async fn a_group_that_is_destroyed_comes_back_and_repeats_nothing() {
     let signals = bench.stream(&key(series, "signals")).await;
     let ids: Vec<String> = signals.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
     assert_same(series, &ids, &sequential(series, &ticks).0);
+    assert_eq!(bench.stream(&key(series, "dead")).await.len(), 1);
     drop(worker);
 }

@@ -227,7 +227,7 @@ fn old_candles_are_told_apart() {
 #[test]
 fn prices_too_far_apart_are_refused_and_change_nothing() {
     let mut state = SeriesState::new(&series(), plan(&config(), &series()));
-    feed(&mut state, &[flat(60_000, "12345678901234")]);
+    feed(&mut state, &[flat(60_000, "123456789012345678")]);
     let before = state.clone();
     assert_eq!(state.step(&flat(120_000, "0.000000000000000000000001"), |_, _| ()), Err(NotApplied::Precision));
     assert_eq!(state, before);

@@ -230,6 +230,39 @@ async fn state_is_healed_from_history() {
     drop(worker);
 }
 
+#[tokio::test]
+async fn a_deleted_state_comes_back_whole_and_evictable() {
+    let bench = Bench::start(RedisOptions::default(), &strategy("cross", "sma(2)", "sma(3)")).await;
+    let worker = bench.worker();
+    let all = ticks(&["10", "11", "12", "13"]);
+    bench.publish(SERIES, &all[..3]).await;
+    bench.wait_settled(SERIES).await;
+    let mut connection = bench.connection().await;
+    let state = key(SERIES, &format!("ma:{SERIES}"));
+    redis::cmd("DEL").arg(&state).exec_async(&mut connection).await.unwrap();
+    bench.publish(SERIES, &all[3..]).await;
+    let expires = eventually(PATIENCE, async || {
+        let ttl: i64 = redis::cmd("TTL").arg(&state).query_async(&mut connection.clone()).await.unwrap();
+        if ttl > 29 * 86_400 { Ok(()) } else { Err(format!("TTL {ttl}")) }
+    });
+    expires.await.unwrap();
+    assert_eq!(text(&bench.hash(SERIES).await, "candles"), "4");
+    drop(worker);
+}
+
+#[tokio::test]
+async fn a_redis_that_evicts_streams_is_refused() {
+    let memory = Some((100 << 20, candlewire_testkit::redis_server::Eviction::AllKeysLru));
+    let bench = Bench::start(RedisOptions { memory, ..RedisOptions::default() }, "").await;
+    let refused = command(&bench.file()).arg("run").run_to_end(PATIENCE).await.unwrap();
+    assert_eq!(refused.status.code(), Some(64));
+    assert!(
+        refused.stderr.contains("redis has maxmemory-policy allkeys-lru, which evicts whole streams"),
+        "{}",
+        refused.stderr
+    );
+}
+
 /// Without its history a series still knows what was applied: nothing is found twice.
 #[tokio::test]
 async fn a_lost_history_doubles_nothing() {
