@@ -36,8 +36,6 @@ pub struct Alert {
     pub id: String,
     /// When it arrived.
     pub arrived: UnixMicros,
-    /// When its candle opened, RFC 3339 in UTC.
-    pub candle: String,
     /// It as one line for people.
     pub line: String,
 }
@@ -55,7 +53,7 @@ impl Alert {
         let expected = format!("signal.{}", body.data.direction);
         ensure!(body.event == expected, "alert {id} has type {:?} instead of {expected:?}", body.event);
         let line = body.data.to_string();
-        Ok(Self { id: body.data.id, arrived: micros(webhook.arrived), candle: body.data.open_time, line })
+        Ok(Self { id: body.data.id, arrived: micros(webhook.arrived), line })
     }
 }
 

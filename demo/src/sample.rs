@@ -17,5 +17,5 @@ pub(crate) fn signal(id: &str) -> SignalRecord {
 
 /// Its alert, arrived 5 ms after the candle was sent.
 pub(crate) fn alert(id: &str) -> Alert {
-    Alert { id: id.to_owned(), arrived: UnixMicros(6_000), candle: String::new(), line: String::new() }
+    Alert { id: id.to_owned(), arrived: UnixMicros(6_000), line: String::new() }
 }

@@ -10,7 +10,6 @@ use candlewire_testkit::wait::{PATIENCE, eventually};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::act::{ACTS, Act};
-use crate::alert::Alert;
 use crate::arguments::Arguments;
 use crate::cache_ratio::CacheRatio;
 use crate::candle_files::CandleFiles;
@@ -167,10 +166,7 @@ impl<'a> Show<'a> {
     /// Takes in what has arrived, shows at most `shown` of it and returns how much it was.
     fn show_arrivals(&mut self, shown: usize) -> Result<usize> {
         let fresh = self.inbox.collect(&self.stage.receiver)?;
-        // A burst is delivered in parallel; what came in at about the same time is shown in the candles' order.
-        let mut ordered: Vec<&Alert> = fresh.iter().collect();
-        ordered.sort_by_key(|alert| &alert.candle);
-        for alert in ordered.iter().take(shown) {
+        for alert in fresh.iter().take(shown) {
             self.screen.text(&format!("  {}", alert.line))?;
         }
         Ok(fresh.len())

@@ -78,7 +78,7 @@ impl From<MetaError> for SendError {
     fn from(error: MetaError) -> Self {
         match error {
             MetaError::Redis(error) => Self::Redis(error),
-            MetaError::Differs { .. } => Self::Layout(error.into()),
+            refused => Self::Layout(refused.into()),
         }
     }
 }
@@ -88,12 +88,13 @@ impl<'a> Publisher<'a> {
     ///
     /// # Errors
     ///
-    /// [`Fault::Unreachable`] when Redis does not answer, [`Fault::Usage`] when it has another layout.
+    /// [`Fault::Unreachable`] when Redis does not answer, [`Fault::Usage`] when it has another layout
+    /// or evicts streams.
     pub async fn connect(target: RedisTarget, config: &'a RedisConfig, series: Series) -> Result<Self, Fault> {
         let mut connection = target.connect_once().await?;
         meta::agree(&mut connection, config).await.map_err(|error| match error {
             MetaError::Redis(error) => target.unreachable(&error),
-            MetaError::Differs { .. } => error.into(),
+            refused => refused.into(),
         })?;
         let stream = config.keys.candles(series.partition(config.partitions));
         Ok(Self {

@@ -20,9 +20,12 @@ use crate::channel::Channel;
 use crate::queue::Opened;
 use crate::standing::Standing;
 use crate::trouble::Trouble;
+use crate::turns::Turns;
 
 /// How long to wait for a wake-up before looking anyway.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long an attempt waits for the one before it of the same series.
+const TURN: Duration = Duration::from_secs(2);
 /// How long attempts under way have after a stop. Those that need longer are made again after their lease.
 const FINISH: Duration = Duration::from_secs(5);
 
@@ -34,12 +37,20 @@ pub(crate) struct Dispatcher {
     /// The jobs under way, and what each is held with.
     under_way: HashMap<String, u64>,
     running: JoinSet<Report>,
+    turns: Turns,
 }
 
 impl Dispatcher {
     /// A task that makes `attempts`, woken by `wake`.
     pub(crate) fn new(attempts: Attempts, wake: Arc<Notify>) -> Self {
-        Self { attempts, wake, standing: Standing::default(), under_way: HashMap::new(), running: JoinSet::new() }
+        Self {
+            attempts,
+            wake,
+            standing: Standing::default(),
+            under_way: HashMap::new(),
+            running: JoinSet::new(),
+            turns: Turns::default(),
+        }
     }
 
     /// Delivers until `stop`, then finishes what is under way.
@@ -69,7 +80,10 @@ impl Dispatcher {
             match self.try_open().await {
                 Ok(Opened::Enabled) => return,
                 Ok(Opened::EnabledAgain) => {
-                    tracing::info!(recipient = name, "{name} is enabled again: nothing disables it as it is configured now");
+                    tracing::info!(
+                        recipient = name,
+                        "{name} is enabled again: nothing disables it as it is configured now"
+                    );
                     return;
                 }
                 Ok(Opened::Disabled(reason)) => {
@@ -118,6 +132,9 @@ impl Dispatcher {
 
     /// Starts attempts for due jobs, as many as may run. Answers when to look again.
     async fn start_due(&mut self) -> Result<Duration, RedisError> {
+        if self.running.is_empty() {
+            self.turns.clear();
+        }
         let wait = self.attempts.recipient.channel.wait();
         if !wait.is_zero() {
             return Ok(wait.min(LOOK_EVERY));
@@ -137,7 +154,12 @@ impl Dispatcher {
         }
         for job in batch.jobs {
             self.under_way.insert(job.id.clone(), job.token);
-            self.running.spawn(self.attempts.clone().run(job, batch.is_disabled));
+            let mut turn = self.turns.next(job.signal.as_ref().ok().map(|signal| &signal.series));
+            let (attempts, is_disabled) = (self.attempts.clone(), batch.is_disabled);
+            self.running.spawn(async move {
+                turn.wait(TURN).await;
+                attempts.run(job, is_disabled).await
+            });
         }
         Ok(batch.next_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY))
     }

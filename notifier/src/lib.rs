@@ -35,6 +35,7 @@ mod signature;
 mod standing;
 mod text;
 mod trouble;
+mod turns;
 
 use anyhow::Result;
 use candlewire_common::cli::GlobalArgs;

@@ -73,7 +73,7 @@ async fn metrics_are_served_where_an_address_is_given() -> anyhow::Result<()> {
     });
     let page = page.await?;
     assert_eq!(page.value("candlewire_candles_received_total", &series), Some(3.0));
-    for (reason, count) in [("forming", 0.0), ("duplicate", 0.0), ("out_of_order", 0.0), ("invalid", 1.0)] {
+    for (reason, count) in [("forming", 0.0), ("duplicate", 0.0), ("invalid", 1.0)] {
         assert_eq!(page.value("candlewire_candles_discarded_total", &[("reason", reason)]), Some(count), "{reason}");
     }
     assert_eq!(page.value("candlewire_build_info", &[]), Some(1.0));

@@ -57,11 +57,12 @@ impl Bench {
 
     /// Takes the one job, once its lease, if it has one, is over.
     async fn take_one(&self, queue: &Queue) -> Result<Job> {
-        let taken =
-            candlewire_testkit::eventually(candlewire_testkit::wait::PATIENCE, async || match queue.take(8).await {
+        let taken = candlewire_testkit::eventually(candlewire_testkit::wait::PATIENCE, async || {
+            match queue.take(8, &HashMap::new()).await {
                 Ok(mut batch) => batch.jobs.pop().ok_or_else(|| "no job".to_owned()),
                 Err(error) => Err(error.to_string()),
-            });
+            }
+        });
         Ok(taken.await?)
     }
 }
@@ -105,7 +106,7 @@ async fn who_lost_the_lease_settles_nothing_but_a_delivery() -> Result<()> {
     }
     ensure!(bench.ask::<u64>("XLEN", bench.keys().dead("desk")).await? == 0);
     ensure!(queue.settle(&stale, &Settlement::Delivered).await?);
-    ensure!(!queue.settle(&current, &again).await? && queue.take(8).await?.jobs.is_empty());
+    ensure!(!queue.settle(&current, &again).await? && queue.take(8, &HashMap::new()).await?.jobs.is_empty());
     Ok(())
 }
 
@@ -116,11 +117,11 @@ async fn a_job_comes_back_with_what_is_known_about_it() -> Result<()> {
     bench.enqueue(&["desk"]).await?;
     let first = bench.take_one(&queue).await?;
     ensure!(queue.settle(&first, &Settlement::Again { delay: DAY, attempts: 1, in_doubt: false }).await?);
-    let batch = queue.take(8).await?;
+    let batch = queue.take(8, &HashMap::new()).await?;
     ensure!(batch.jobs.is_empty() && batch.next_due.is_some_and(|wait| wait > Duration::from_hours(23)), "{batch:?}");
     // A changed configuration is no reason to send sooner, unless the old one was disabled.
     let changed = bench.queue("desk", "directions = [\"buy\"]")?;
-    ensure!(changed.open().await? == Opened::Enabled && changed.take(8).await?.jobs.is_empty());
+    ensure!(changed.open().await? == Opened::Enabled && changed.take(8, &HashMap::new()).await?.jobs.is_empty());
     Ok(())
 }
 
@@ -133,10 +134,99 @@ async fn a_disabled_recipient_is_enabled_by_another_configuration() -> Result<()
     let job = bench.take_one(&queue).await?;
     let dead = Settlement::Dead { answer: "410 Gone".to_owned(), attempts: 1, disables: true };
     ensure!(queue.settle(&job, &dead).await?);
-    ensure!(queue.take(8).await?.is_disabled && queue.open().await? == Opened::Disabled("410 Gone".to_owned()));
-    ensure!(!bench.queue("other", "")?.take(8).await?.is_disabled);
+    ensure!(
+        queue.take(8, &HashMap::new()).await?.is_disabled
+            && queue.open().await? == Opened::Disabled("410 Gone".to_owned())
+    );
+    ensure!(!bench.queue("other", "")?.take(8, &HashMap::new()).await?.is_disabled);
     let changed = bench.queue("desk", "directions = [\"sell\"]")?;
-    ensure!(!changed.take(8).await?.is_disabled);
+    ensure!(!changed.take(8, &HashMap::new()).await?.is_disabled);
     ensure!(changed.open().await? == Opened::EnabledAgain && changed.open().await? == Opened::Enabled);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_redis_refuses_leaves_the_job_as_it_was() -> Result<()> {
+    let bench = Bench::start().await?;
+    let queue = bench.queue("desk", "")?;
+    bench.enqueue(&["desk"]).await?;
+    let job = bench.take_one(&queue).await?;
+    let dead = Settlement::Dead { answer: "410 Gone".to_owned(), attempts: 1, disables: true };
+    for key in [bench.keys().dead("desk"), bench.keys().disabled()] {
+        let mut connection = bench.server.connection().await?;
+        redis::cmd("SET").arg(&key).arg("damaged").exec_async(&mut connection).await?;
+        for _ in 0..2 {
+            let refused = queue.settle(&job, &dead).await;
+            ensure!(refused.as_ref().is_err_and(|error| error.code() == Some("WRONGTYPE")), "{key}: {refused:?}");
+            ensure!(bench.ask::<u64>("HLEN", bench.keys().jobs("desk")).await? == 1, "{key}");
+            ensure!(bench.ask::<u64>("ZCARD", bench.keys().due("desk")).await? == 1, "{key}");
+        }
+        ensure!(bench.ask::<u64>("DEL", key).await? == 1);
+    }
+    ensure!(queue.settle(&job, &dead).await?);
+    ensure!(
+        bench.ask::<u64>("XLEN", bench.keys().dead("desk")).await? == 1
+            && queue.take(8, &HashMap::new()).await?.is_disabled
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_under_way_here_is_settled_however_late_unless_somebody_else_took_it() -> Result<()> {
+    let bench = Bench::start().await?;
+    let queue = bench.queue("desk", "")?;
+    bench.enqueue(&["desk"]).await?;
+    let first = bench.take_one(&queue).await?;
+    let due = bench.keys().due("desk");
+    let end_lease = async || {
+        let mut end = redis::cmd("ZADD");
+        end.arg(&due).arg(0).arg(&first.id).exec_async(&mut bench.server.connection().await?).await?;
+        anyhow::Ok(())
+    };
+    let under_way = |job: &Job| HashMap::from([(job.id.clone(), job.token)]);
+    end_lease().await?;
+    let batch = queue.take(8, &under_way(&first)).await?;
+    ensure!(batch.jobs.is_empty() && batch.next_due.is_some(), "{batch:?}");
+    let again = Settlement::Again { delay: Duration::ZERO, attempts: 1, in_doubt: false };
+    ensure!(queue.settle(&first, &again).await?, "the settlement was refused");
+
+    // Settled already, so that it is another attempt, though the first one's end was not noted yet.
+    let second = queue.take(8, &under_way(&first)).await?.jobs.pop().context("not taken again")?;
+    ensure!((second.attempts, second.in_doubt) == (1, false), "{second:?}");
+    // Somebody else takes it, and dies.
+    end_lease().await?;
+    ensure!(queue.take(8, &HashMap::new()).await?.jobs.len() == 1);
+    end_lease().await?;
+    ensure!(!queue.settle(&second, &again).await?);
+    ensure!(queue.take(8, &under_way(&second)).await?.jobs.len() == 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_settlement_is_taken_while_memory_is_short() -> Result<()> {
+    let bench = Bench::start().await?;
+    let queue = bench.queue("desk", "")?;
+    bench.enqueue(&["desk"]).await?;
+    let mut limit = redis::cmd("CONFIG");
+    limit.arg("SET").arg("maxmemory").arg(1).exec_async(&mut bench.server.connection().await?).await?;
+    let job = bench.take_one(&queue).await?;
+    ensure!(queue.settle(&job, &Settlement::Again { delay: Duration::ZERO, attempts: 1, in_doubt: false }).await?);
+    let job = bench.take_one(&queue).await?;
+    ensure!(queue.settle(&job, &Settlement::Dead { answer: String::new(), attempts: 2, disables: true }).await?);
+    ensure!(bench.ask::<u64>("XLEN", bench.keys().dead("desk")).await? == 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unreadable_note_disables_nobody() -> Result<()> {
+    let bench = Bench::start().await?;
+    let queue = bench.queue("desk", "")?;
+    for note in ["", "{", "5", "null", "[]", "{\"fingerprint\":5}"] {
+        let mut set = redis::cmd("HSET");
+        set.arg(bench.keys().disabled()).arg("desk").arg(note);
+        set.exec_async(&mut bench.server.connection().await?).await?;
+        ensure!(!queue.take(8, &HashMap::new()).await?.is_disabled, "{note}");
+        ensure!(queue.open().await? == Opened::EnabledAgain && queue.open().await? == Opened::Enabled, "{note}");
+    }
     Ok(())
 }

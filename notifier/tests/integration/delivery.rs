@@ -1,6 +1,7 @@
 //! What arrives, where, and how often.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use candlewire_testkit::wait::PATIENCE;
@@ -54,6 +55,27 @@ async fn each_signal_arrives_once_and_signed() -> Result<()> {
         "a consumer stayed"
     );
     Ok(())
+}
+
+/// A backlog is delivered by several attempts at once; within a series they keep their order.
+#[tokio::test]
+async fn alerts_of_a_series_arrive_in_the_order_they_were_found() -> Result<()> {
+    let bench = Bench::start().await?;
+    let receiver = WebhookReceiver::start(Some(SECRET)).await?;
+    bench.configure(QUICK, &[webhook("desk", &receiver)])?;
+    let mut ids = Vec::new();
+    for number in 1..=40 {
+        ids.push(bench.publish(number).await?);
+    }
+    // Answers that take their time, each another: without turns they would overtake each other.
+    let delays = (0..40_u64).map(|at| Answer::ok().after(Duration::from_millis(at * 7 % 11)));
+    receiver.answer_next(delays);
+    let notifier = bench.run().await?;
+    receiver.wait_for(40, PATIENCE).await?;
+    let arrived: Vec<String> =
+        receiver.requests().iter().filter_map(|request| Some(request.header("webhook-id")?.to_owned())).collect();
+    ensure!(arrived == ids, "out of order: {arrived:?}");
+    notifier.stop().await
 }
 
 #[tokio::test]

@@ -154,9 +154,10 @@ async fn short_memory_is_waited_out_and_delivering_goes_on() -> Result<()> {
     let slow_start = QUICK.replace("[\"0s\"", "[\"1500ms\"");
     bench.configure(&slow_start, &[webhook("desk", &receiver)])?;
     let notifier = bench.run().await?;
-    let first = bench.publish(1).await?;
-    bench.until(&format!("EXISTS cw:{{delivery}}:alert:{first}"), 1).await?;
-    bench.publish(2).await?;
+    for number in 1..=2 {
+        let id = bench.publish(number).await?;
+        bench.until(&format!("EXISTS cw:{{delivery}}:seen:{id}"), 1).await?;
+    }
     let _ok: String = bench.ask("CONFIG SET maxmemory 1").await?;
     // What is queued is delivered all the same: that is what frees memory.
     delivered(&notifier, 2.0).await?;
@@ -177,4 +178,26 @@ async fn short_memory_is_waited_out_and_delivering_goes_on() -> Result<()> {
     delivered(&notifier, 1.0).await?;
     ensure!(receiver.received() == 3, "{} requests", receiver.received());
     Ok(())
+}
+
+#[tokio::test]
+async fn a_restart_while_memory_is_short_delivers_what_is_queued() -> Result<()> {
+    let bench = Bench::start().await?;
+    let receiver = WebhookReceiver::start(Some(SECRET)).await?;
+    bench.configure(&QUICK.replace("[\"0s\"", "[\"1h\""), &[webhook("desk", &receiver)])?;
+    let notifier = bench.run().await?;
+    let ids = [bench.publish(1).await?, bench.publish(2).await?];
+    bench.until("ZCARD cw:{delivery}:due:desk", 2).await?;
+    notifier.stop().await?;
+    ensure!(receiver.received() == 0);
+
+    for id in ids {
+        let _changed: i64 = bench.ask(&format!("ZADD cw:{{delivery}}:due:desk 0 {id}")).await?;
+    }
+    let _ok: String = bench.ask("CONFIG SET maxmemory 1").await?;
+    let notifier = bench.run().await?;
+    delivered(&notifier, 2.0).await?;
+    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:jobs:desk", 0).await?;
+    ensure!(receiver.received() == 2, "{} requests", receiver.received());
+    notifier.stop().await
 }

@@ -86,6 +86,23 @@ async fn a_chat_that_moved_is_followed_and_remembered() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_chat_that_moves_for_ever_is_given_up_on() -> Result<()> {
+    let bench = Bench::start().await?;
+    let api = WebhookReceiver::start(None).await?;
+    bench.configure(&QUICK.replace(", \"50ms\", \"50ms\", \"50ms\"]", "]"), &[phone(&api, -7)])?;
+    let moved = |chat: i64| refusal(400, "Bad Request: upgraded", json!({ "migrate_to_chat_id": chat }));
+    api.answer_next((1..=20).map(|number| moved(-1_000 - number)));
+    let notifier = bench.run().await?;
+    bench.publish(1).await?;
+    notifier.counted("candlewire_deliveries_total", &[("outcome", "dead_lettered")], 1.0).await?;
+    // The first move is free, then come the two attempts of the schedule, each to the latest id.
+    let chats: Vec<Value> =
+        api.requests().iter().map(|request| Ok(body(request)?["chat_id"].take())).collect::<Result<_>>()?;
+    ensure!(chats == [-7, -1_001, -1_002], "{chats:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_bot_that_was_thrown_out_is_disabled_without_giving_its_token_away() -> Result<()> {
     let bench = Bench::start().await?;
     let api = WebhookReceiver::start(None).await?;
