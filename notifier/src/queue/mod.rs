@@ -2,9 +2,9 @@
 //!
 //! For each recipient a sorted set of signal ids by the time they are due, or by the end of the lease
 //! while an attempt is under way; the alert itself is stored once for all its recipients and removed
-//! with the last of them. All keys share one slot, every change is one script, and every script checks
-//! before it writes. Times are those of Redis: several notifiers share the queues, and leases need one
-//! clock.
+//! with the last of them. All keys share one slot, every change is one script, and the writes of a
+//! script are so ordered that one which is refused loses nothing. Times are those of Redis: several
+//! notifiers share the queues, and leases need one clock.
 //!
 //! The queues hold jobs; they neither deliver nor decide what becomes of one.
 
