@@ -125,7 +125,7 @@ impl Leases {
         }
         let mut connection = match kept.take() {
             Some(connection) => connection,
-            None => target.connect(RESPONSE_TIMEOUT.min(self.ttl)).await?,
+            None => target.connect(&self.keys.lease(held[0].0), RESPONSE_TIMEOUT.min(self.ttl)).await?,
         };
         let mut pipe = redis::pipe();
         for (partition, token) in &held {

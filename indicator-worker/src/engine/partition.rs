@@ -124,7 +124,12 @@ impl PartitionTask {
         let taking = async {
             let mut connection = match kept.take() {
                 Some(connection) => connection,
-                None => self.settings.target.connect(BLOCK + RESPONSE_TIMEOUT).await?,
+                None => {
+                    self.settings
+                        .target
+                        .connect(&self.settings.keys.fence(self.partition), BLOCK + RESPONSE_TIMEOUT)
+                        .await?
+                }
             };
             let acquired = self.settings.leases.acquire(self.partition, &mut connection).await?;
             Ok::<_, RedisError>((connection, acquired))
@@ -358,7 +363,8 @@ impl PartitionTask {
     /// Hands the partition over. The serving connection may be blocked in a read, so another one does it.
     async fn release(&self, token: &Token) {
         let released = timeout(RELEASE_TIMEOUT, async {
-            let mut connection = self.settings.target.connect(RELEASE_TIMEOUT).await?;
+            let mut connection =
+                self.settings.target.connect(&self.settings.keys.fence(self.partition), RELEASE_TIMEOUT).await?;
             self.settings.leases.release(self.partition, token, &mut connection).await
         });
         if !matches!(released.await, Ok(Ok(()))) {

@@ -39,7 +39,7 @@ impl Owner {
             leases: Leases::new(config.redis.keys.clone(), name, ttl),
             metrics: WorkerMetrics::new(&config.strategies),
         });
-        let connection = settings.target.connect(RESPONSE_TIMEOUT).await.unwrap();
+        let connection = settings.target.connect(&settings.keys.fence(P), RESPONSE_TIMEOUT).await.unwrap();
         Self { task: PartitionTask::new(settings.clone(), P, Plans::new(&config)), connection, settings }
     }
 
