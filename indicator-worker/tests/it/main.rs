@@ -6,5 +6,7 @@ mod bench;
 mod crossings;
 mod kills;
 mod restarts;
+mod sharing;
 mod support;
+mod trimming;
 mod worker;
