@@ -13,6 +13,7 @@ pub mod ports;
 mod process;
 pub mod program;
 pub mod program_command;
+mod redis_command;
 pub mod redis_server;
 pub mod wait;
 pub mod webhook_answer;
