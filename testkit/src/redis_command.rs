@@ -1,7 +1,7 @@
 //! The command line of a Redis server.
 //!
-//! Owns the choice of the program, of the port and of the arguments. A value starts the same server as often as it
-//! is asked to, on the same port, so that a restart finds what the kill left. Whether the server then answers is
+//! Owns the choice of the program, of the ports and of the arguments. A value starts the same server as often as it
+//! is asked to, on the same ports, so that a restart finds what the kill left. Whether the server then answers is
 //! [`RedisServer`](crate::RedisServer)'s.
 
 use std::ffi::OsString;
@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 
 use crate::ports::free_port;
 use crate::process::Process;
+use crate::redis_cluster::ClusterOptions;
 use crate::redis_server::{AppendOnly, Eviction, RedisOptions, RedisServerError};
 
 /// Names the environment variable with the server program that is used instead of the one on the path.
@@ -25,17 +26,36 @@ const PROGRAM: &str = "redis-server";
 pub(crate) struct RedisCommand {
     port: u16,
     options: RedisOptions,
+    membership: Option<Membership>,
+}
+
+/// What makes a server a node of a cluster.
+#[derive(Debug)]
+struct Membership {
+    bus_port: u16,
+    options: ClusterOptions,
 }
 
 impl RedisCommand {
-    /// Describes a server on a port that was free a moment ago.
+    /// Describes a server that stands alone, on a port that was free a moment ago.
     pub(crate) fn alone(options: RedisOptions) -> io::Result<Self> {
-        Ok(Self { port: free_port()?, options })
+        Ok(Self { port: free_port()?, options, membership: None })
+    }
+
+    /// Describes a node of a cluster, on two ports that were free a moment ago.
+    pub(crate) fn node(options: ClusterOptions) -> io::Result<Self> {
+        let membership = Membership { bus_port: free_port()?, options };
+        Ok(Self { port: free_port()?, options: options.server, membership: Some(membership) })
     }
 
     /// Returns the port for clients.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns the port for the other nodes, if it is a node of a cluster.
+    pub(crate) fn bus_port(&self) -> Option<u16> {
+        self.membership.as_ref().map(|membership| membership.bus_port)
     }
 
     /// Starts the server with its files in `directory`.
@@ -52,6 +72,9 @@ impl RedisCommand {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         add_options(&mut command, self.options);
+        if let Some(membership) = &self.membership {
+            add_membership(&mut command, membership);
+        }
         Process::spawn(&mut command).map_err(|error| match (error.kind(), chosen) {
             (io::ErrorKind::NotFound, Some(path)) => RedisServerError::NoSuchProgram { path },
             (io::ErrorKind::NotFound, None) => RedisServerError::Missing,
@@ -84,6 +107,17 @@ fn add_options(command: &mut Command, options: RedisOptions) {
         };
         command.args(["--maxmemory", &bytes.to_string(), "--maxmemory-policy", policy]);
     }
+}
+
+fn add_membership(command: &mut Command, Membership { bus_port, options }: &Membership) {
+    command
+        .args(["--cluster-enabled", "yes", "--cluster-port", &bus_port.to_string()])
+        .args(["--cluster-node-timeout", &options.node_timeout.as_millis().to_string()])
+        .args(["--min-replicas-to-write", &options.min_replicas_to_write.to_string()])
+        // A replica stands for election however long it has been without its master, which a test may have paused.
+        .args(["--cluster-replica-validity-factor", "0"])
+        // By default a master waits 5 s for more replicas before it sends one its data, at every start and restart.
+        .args(["--repl-diskless-sync-delay", "0"]);
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::process::Process;
+use crate::redis_cluster::ClusterOptions;
 use crate::redis_command::{PROGRAM_VARIABLE, RedisCommand, log_file};
 use crate::wait::{NotYet, PATIENCE, eventually};
 
@@ -110,10 +111,21 @@ impl RedisServer {
     ///
     /// [`RedisServerError::Missing`] if it is not installed, [`RedisServerError::NotReady`] if it does not answer.
     pub async fn start(options: RedisOptions) -> Result<Self, RedisServerError> {
+        Self::start_on_free_ports(|| RedisCommand::alone(options)).await
+    }
+
+    /// Starts a server that has cluster mode on and knows no other node yet.
+    pub(crate) async fn start_node(options: ClusterOptions) -> Result<Self, RedisServerError> {
+        Self::start_on_free_ports(|| RedisCommand::node(options)).await
+    }
+
+    async fn start_on_free_ports(
+        choose_ports: impl Fn() -> io::Result<RedisCommand>,
+    ) -> Result<Self, RedisServerError> {
         let mut tries = 1;
         loop {
             let directory = tempfile::Builder::new().prefix("candlewire-redis-").tempdir()?;
-            let command = RedisCommand::alone(options)?;
+            let command = choose_ports()?;
             let process = command.spawn(directory.path())?;
             let mut server = Self { process, directory, command };
             match server.answered().await {
@@ -166,6 +178,11 @@ impl RedisServer {
     /// Returns the port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.command.port()
+    }
+
+    /// Returns the port that other nodes of its cluster speak to, if it is in one.
+    pub(crate) fn bus_port(&self) -> Option<u16> {
+        self.command.bus_port()
     }
 
     /// Returns the URL of database 0.
