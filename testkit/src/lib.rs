@@ -1,8 +1,8 @@
 //! Real surroundings for Candlewire's integration tests and its demo.
 //!
-//! Owns what stands around the programs: a private Redis server, the programs themselves as child processes, an
-//! HTTP endpoint that receives webhooks, and the waiting for all of them. Nothing is mocked, every wait has a
-//! deadline, every buffer a bound, and no child process outlives its owner, however the owner ends.
+//! Owns what stands around the programs: a private Redis server or cluster, the programs themselves as child
+//! processes, an HTTP endpoint that receives webhooks, and the waiting for all of them. Nothing is mocked, every wait
+//! has a deadline, every buffer a bound, and no child process outlives its owner, however the owner ends.
 //!
 //! It knows no domain type and no key of Candlewire: a test that reads state does so as a foreign program would.
 
@@ -13,6 +13,8 @@ pub mod ports;
 mod process;
 pub mod program;
 pub mod program_command;
+pub mod redis_cluster;
+mod redis_command;
 pub mod redis_server;
 pub mod wait;
 pub mod webhook_answer;
@@ -22,6 +24,7 @@ pub use http_page::HttpPage;
 pub use metrics_page::MetricsPage;
 pub use program::{Program, ProgramError};
 pub use program_command::ProgramCommand;
+pub use redis_cluster::{ClusterOptions, RedisCluster};
 pub use redis_server::{RedisOptions, RedisServer};
 pub use wait::eventually;
 pub use webhook_answer::Answer;
