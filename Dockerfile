@@ -5,6 +5,7 @@ WORKDIR /build
 
 # Dependencies first, with empty crates in place of ours: this layer is built again only when a manifest changes.
 COPY Cargo.toml Cargo.lock ./
+COPY chaos/Cargo.toml chaos/
 COPY common/Cargo.toml common/
 COPY demo/Cargo.toml demo/
 COPY indicator-worker/Cargo.toml indicator-worker/
@@ -12,11 +13,11 @@ COPY ingestor/Cargo.toml ingestor/
 COPY notifier/Cargo.toml notifier/
 COPY testkit/Cargo.toml testkit/
 RUN set -eu; \
-    for crate in common demo indicator-worker ingestor notifier testkit; do \
+    for crate in chaos common demo indicator-worker ingestor notifier testkit; do \
         mkdir "$crate/src"; \
         touch "$crate/src/lib.rs"; \
     done; \
-    for program in demo indicator-worker ingestor notifier; do \
+    for program in chaos demo indicator-worker ingestor notifier; do \
         echo 'fn main() {}' > "$program/src/main.rs"; \
     done; \
     cargo build --release --locked -p ingestor -p indicator-worker -p notifier

@@ -2,7 +2,10 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build fmt lint doc deny redis clean
+# The schedule of `make chaos`; a failing run names its own.
+SEED ?= 20261124
+
+.PHONY: help demo test chaos build fmt lint doc deny redis clean
 
 # A toolchain that was installed a moment ago, or is used through sudo, is often not on the path yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -16,6 +19,10 @@ demo: redis ## Build all and watch real candles become alerts (about a minute)
 
 test: redis ## Run all tests, on private Redis servers of their own
 	cargo test --workspace --locked
+
+chaos: redis ## Break workers, connections and Redis 1,000 times, check every signal; SEED=n for another schedule
+	cargo build --release --locked --workspace --bins
+	target/release/chaos --seed $(SEED) --faults 1000 --uneven
 
 build: ## Build the programs, optimised, into target/release
 	cargo build --release --locked --workspace --bins

@@ -3,10 +3,15 @@
 //! Owns what stands around the programs: a private Redis server or cluster, the programs themselves as child
 //! processes, an HTTP endpoint that receives webhooks, and the waiting for all of them. Nothing is mocked, every wait
 //! has a deadline, every buffer a bound, and no child process outlives its owner, however the owner ends.
+//! Owns what stands around the programs: a private Redis server, a proxy that breaks connections to it, the
+//! programs themselves as child processes, an HTTP endpoint that receives webhooks, and the waiting for all of them. Nothing is mocked, every wait has a
+//! deadline, every buffer a bound, and no child process outlives its owner, however the owner ends.
 //!
 //! It knows no domain type and no key of Candlewire: a test that reads state does so as a foreign program would.
 
 pub mod bundled;
+pub mod fault_proxy;
+mod fault_relay;
 pub mod http_page;
 pub mod metrics_page;
 pub mod ports;
@@ -16,10 +21,12 @@ pub mod program_command;
 pub mod redis_cluster;
 mod redis_command;
 pub mod redis_server;
+mod resp_counter;
 pub mod wait;
 pub mod webhook_answer;
 pub mod webhook_receiver;
 
+pub use fault_proxy::FaultProxy;
 pub use http_page::HttpPage;
 pub use metrics_page::MetricsPage;
 pub use program::{Program, ProgramError};
