@@ -17,6 +17,7 @@ pub mod health;
 pub mod indicator;
 pub mod keys;
 pub mod logging;
+mod mending;
 pub mod meta;
 pub mod metrics;
 pub mod nodes;

@@ -1,7 +1,8 @@
 //! The watch over Redis: a PING a second to each node, on connections of its own.
 //!
-//! Owns `candlewire_redis_up`, readiness, and the two log lines that tell when Redis went and came
-//! back. A connection that hangs without closing is noticed here within the deadline of one PING.
+//! Owns `candlewire_redis_up`, readiness, the two log lines that tell when Redis went and came back, and the
+//! care for a server that has just started. A connection that hangs without closing is noticed here within
+//! the deadline of one PING.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::{RedisTarget, describe};
 use crate::health::Health;
+use crate::mending::mend;
 use crate::metrics::RedisMetrics;
 use crate::nodes::Nodes;
 
@@ -21,13 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Watches Redis until `stop`.
 pub async fn run(target: RedisTarget, health: Health, metrics: RedisMetrics, stop: CancellationToken) {
     let mut nodes = Nodes::new(target.clone(), PATIENCE);
-    let mut seen_before = false;
+    let (mut seen_before, mut may_have_started) = (false, true);
     loop {
         let outcome = tokio::select! {
-            outcome = timeout(PATIENCE, ping(&mut nodes)) => outcome.unwrap_or_else(|_| Err(hangs())),
+            outcome = timeout(PATIENCE, ping(&mut nodes, &mut may_have_started)) => {
+                outcome.unwrap_or_else(|_| Err(hangs()))
+            }
             () = stop.cancelled() => return,
         };
         if outcome.is_err() {
+            may_have_started = true;
             nodes.forget();
         }
         let up = outcome.is_ok();
@@ -54,9 +59,12 @@ pub async fn run(target: RedisTarget, health: Health, metrics: RedisMetrics, sto
     }
 }
 
-async fn ping(nodes: &mut Nodes) -> Result<(), RedisError> {
+async fn ping(nodes: &mut Nodes, may_have_started: &mut bool) -> Result<(), RedisError> {
     for node in nodes.all().await? {
         redis::cmd("PING").exec_async(&mut nodes.to(&node).await?).await?;
+    }
+    if *may_have_started {
+        *may_have_started = !mend(nodes).await?;
     }
     Ok(())
 }

@@ -71,6 +71,14 @@ pub struct PartitionTask {
     trouble: Option<RedisFault>,
 }
 
+/// What one read found.
+pub(super) struct Read {
+    /// How many candles the stream held.
+    candles: u64,
+    /// The next of them.
+    pub(super) entries: Vec<StreamEntry>,
+}
+
 /// How a tenure ended, faults aside.
 enum Ended {
     /// The partition is to be another's, or nobody's as the process stops.
@@ -203,13 +211,13 @@ impl PartitionTask {
         let mut shares = self.shares.clone();
         let mut trimmer = Trimmer::new(&self.settings, self.partition);
         loop {
-            let entries = tokio::select! {
+            let read = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(Ended::Leaving),
                 () = is_share(&mut shares, self.partition, false) => return Ok(Ended::Leaving),
                 read = self.read(token, position, connection) => read?,
             };
-            let Some(entries) = entries else { return Ok(Ended::Lost) };
+            let Some(Read { candles, entries }) = read else { return Ok(Ended::Lost) };
             if self.trouble.take().is_some() {
                 tracing::info!(partition = self.partition.0, "partition {} is in flow again", self.partition);
             }
@@ -222,7 +230,7 @@ impl PartitionTask {
             } else if position.entries_read.is_none() {
                 position = position::read(&self.settings.keys.candles(self.partition), connection).await?;
             }
-            trimmer.trim_if_due(entries.len(), connection).await?;
+            trimmer.trim_if_due(candles, connection).await?;
         }
     }
 
@@ -234,20 +242,21 @@ impl PartitionTask {
         token: &Token,
         position: Position,
         connection: &mut MultiplexedConnection,
-    ) -> Result<Option<Vec<StreamEntry>>, RedisError> {
+    ) -> Result<Option<Read>, RedisError> {
         let fence = self.settings.keys.fence(self.partition);
         let mut pipe = redis::pipe();
-        pipe.cmd("WATCH").arg(&fence).ignore().cmd("GET").arg(&fence);
+        let stream = self.settings.keys.candles(self.partition);
+        pipe.cmd("WATCH").arg(&fence).ignore().cmd("GET").arg(&fence).cmd("XLEN").arg(&stream);
         pipe.cmd("XREAD").arg("COUNT").arg(self.settings.batch).arg("BLOCK").arg(BLOCK_MS);
-        pipe.arg("STREAMS").arg(self.settings.keys.candles(self.partition)).arg(position.last.to_string());
-        let (found, reply): (Option<String>, Value) = pipe.query_async(connection).await?;
+        pipe.arg("STREAMS").arg(&stream).arg(position.last.to_string());
+        let (found, candles, reply): (Option<String>, u64, Value) = pipe.query_async(connection).await?;
         if found.as_deref() != Some(token.0.as_str()) {
             return Ok(None);
         }
         let unreadable = |error: candlewire_common::stream::ReplyError| {
             RedisError::from((redis::ErrorKind::UnexpectedReturnType, "candles", error.to_string()))
         };
-        read_reply(reply).map(Some).map_err(unreadable)
+        read_reply(reply).map(|entries| Some(Read { candles, entries })).map_err(unreadable)
     }
 
     /// Hands the partition over. The serving connection may be blocked in a read, so another one does it.

@@ -24,6 +24,8 @@ use crate::metrics::{Overdue, Trimmed};
 
 /// How often a partition is trimmed; the contract promises a minute.
 const EVERY: Duration = Duration::from_secs(30);
+/// How often one is trimmed that holds too many candles.
+const EVERY_WHILE_FULL: Duration = Duration::from_secs(1);
 /// How many entries one command removes: bounds how long others wait for it.
 const AT_ONCE: usize = 10_000;
 /// How long an entry may outlive its retention before somebody should know: far more than a busy group needs.
@@ -36,11 +38,9 @@ pub(super) struct Trimmer {
     partition: Partition,
     overdue: Overdue,
     redis: RedisMetrics,
-    due: Instant,
-    /// Entries that were read since the last time.
-    read: u64,
-    /// As many make it due before its time.
-    read_max: u64,
+    trimmed: Option<Instant>,
+    /// With more candles than this it is trimmed before its time.
+    candles_max: u64,
 }
 
 /// A stream and what is kept of it.
@@ -87,28 +87,26 @@ impl Trimmer {
             partition,
             overdue: settings.metrics.overdue.clone(),
             redis: settings.metrics.redis.clone(),
-            due: Instant::now(),
-            read: 0,
-            read_max: candles_max / 10,
+            trimmed: None,
+            candles_max,
         }
     }
 
-    /// Trims when it is time, or when `read` more entries make it so.
+    /// Trims when it is time, given how many `candles` there are.
     ///
     /// # Errors
     ///
     /// [`RedisError`] when the connection can't be used any more. What the server refuses is logged.
     pub(super) async fn trim_if_due(
         &mut self,
-        read: usize,
+        candles: u64,
         connection: &mut MultiplexedConnection,
     ) -> Result<(), RedisError> {
-        self.read += read as u64;
-        let now = Instant::now();
-        if now < self.due && self.read < self.read_max {
+        let wait = if candles > self.candles_max { EVERY_WHILE_FULL } else { EVERY };
+        if self.trimmed.is_some_and(|at| at.elapsed() < wait) {
             return Ok(());
         }
-        (self.due, self.read) = (now + EVERY, 0);
+        self.trimmed = Some(Instant::now());
         for stream in &mut self.streams {
             match stream.trim(connection).await {
                 Ok(overdue_ms) => self.overdue.set(stream.kind, self.partition, overdue_ms),

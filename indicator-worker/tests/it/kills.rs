@@ -246,3 +246,48 @@ async fn a_group_that_is_destroyed_comes_back_and_repeats_nothing() {
     assert_eq!(bench.stream(&key(series, "dead")).await.len(), 1);
     drop(worker);
 }
+
+/// Tears the last transaction of the append-only file, as a power cut does.
+fn tear_last_transaction(redis: &std::path::Path) {
+    let files = std::fs::read_dir(redis.join("appendonlydir")).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.filter(|file| file.to_string_lossy().ends_with(".incr.aof")).max().unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let at = bytes.windows(5).rposition(|window| window == b"SETID").unwrap();
+    std::fs::write(&file, &bytes[..at + 3]).unwrap();
+}
+
+/// Redis up to 8 leaves the beginning of a torn transaction in its file, and makes it part of what is
+/// written next, should it have to load the file once more.
+#[tokio::test]
+async fn a_commit_that_a_power_cut_tore_does_not_come_back() {
+    let options = RedisOptions { append_only: AppendOnly::Always, ..RedisOptions::default() };
+    let mut bench = Bench::start(options, &config()).await;
+    let (ticks, series) = (waves(80, 1), "csv:S1:1m");
+    let mut worker = bench.worker();
+    bench.publish(series, &ticks).await;
+    bench.wait_settled(series).await;
+    worker.kill().unwrap();
+    bench.redis.kill().unwrap();
+    tear_last_transaction(bench.redis.directory());
+    bench.redis.restart().await.unwrap();
+    assert_eq!(bench.stream(&key(series, "signals")).await, [], "nothing was torn");
+
+    let worker = bench.worker();
+    bench.wait_settled(series).await;
+    let rewritten = eventually(SOON, async || {
+        let mut connection = bench.connection().await;
+        let info: redis::InfoDict = redis::cmd("INFO").arg("persistence").query_async(&mut connection).await.unwrap();
+        match info.get::<i64>("aof_last_rewrite_time_sec") {
+            Some(0..) => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        }
+    });
+    rewritten.await.unwrap();
+    bench.redis.kill().unwrap();
+    bench.redis.restart().await.unwrap();
+    bench.wait_settled(series).await;
+    let ids: Vec<String> =
+        bench.stream(&key(series, "signals")).await.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
+    assert_same(series, &ids, &sequential(series, &ticks).0);
+    drop(worker);
+}
