@@ -4,3 +4,5 @@ mod bench;
 mod command;
 mod outage;
 mod pace;
+mod repeats;
+mod resume;
