@@ -5,6 +5,7 @@
 //! the worker's to decide, so publishing one again is always safe.
 
 pub mod arguments;
+pub mod backpressure;
 pub mod candle_file;
 pub mod candle_row;
 pub mod columns;
@@ -23,6 +24,7 @@ pub mod speed;
 pub mod summary;
 pub mod tally;
 pub mod timeline;
+pub mod waiting;
 
 use anyhow::Result;
 use candlewire_common::exit::Outcome;

@@ -1,4 +1,4 @@
-//! The candle stream of one partition, as a publisher sees it: entries go in, in order.
+//! The candle stream of one partition, as a publisher sees it: entries go in, in order, while there is room.
 //!
 //! Owns the connection to the node that serves the partition. Any fault that may mean that the node started
 //! again, or that another has taken over, drops it; the next one goes where the partition is served then,
@@ -6,7 +6,7 @@
 //! that is out of memory refuses all of it: were a part taken, a later candle could reach a worker before
 //! an earlier one, which would then be too late.
 //!
-//! It does not decide what is sent again, nor how long an outage is waited out.
+//! It does not decide what is sent again, nor how long an outage or a full stream is waited out.
 
 use candlewire_common::candle::{ClosedCandle, Origin};
 use candlewire_common::candle_entry::{Place, encode};
@@ -19,6 +19,7 @@ use candlewire_common::time::UnixMicros;
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 
+use crate::backpressure::{Bounds, Hold, Room};
 use crate::resume::{Newest, newest_held};
 
 /// The candle stream of one partition.
@@ -27,7 +28,7 @@ pub struct PartitionStream<'a> {
     target: RedisTarget,
     config: &'a RedisConfig,
     place: Place,
-    key: String,
+    room: Room,
     connection: Option<MultiplexedConnection>,
 }
 
@@ -74,20 +75,25 @@ impl<'a> PartitionStream<'a> {
     /// [`Fault::Unreachable`] when Redis does not answer, [`Fault::Usage`] when it has another layout
     /// or evicts streams.
     pub async fn connect(target: RedisTarget, config: &'a Config, partition: Partition) -> Result<Self, Fault> {
-        let redis = &config.redis;
+        let (redis, candles_max) = (&config.redis, config.streams.candles_max);
         meta::agree(&target, redis).await.map_err(|error| match error {
             MetaError::Redis(error) => target.unreachable(&error),
             refused => refused.into(),
         })?;
         let place = Place { partition, partitions: redis.partitions };
-        let key = redis.keys.candles(partition);
-        let connection = Some(target.connect_once(&key).await?);
-        Ok(Self { target, config: redis, place, key, connection })
+        let stream = redis.keys.candles(partition);
+        let connection = Some(target.connect_once(&stream).await?);
+        Ok(Self { target, config: redis, place, room: Room::new(Bounds { stream, candles_max }), connection })
     }
 
     /// Where it is.
     pub fn target(&self) -> &RedisTarget {
         &self.target
+    }
+
+    /// The stream's key and the bound on its length.
+    pub fn bounds(&self) -> &Bounds {
+        self.room.bounds()
     }
 
     /// Connects again where the connection was dropped, and tells how far Redis holds each of `wanted`;
@@ -101,10 +107,21 @@ impl<'a> PartitionStream<'a> {
             return Ok(None);
         }
         meta::agree(&self.target, self.config).await?;
-        let mut connection = self.target.connect(&self.key, RESPONSE_TIMEOUT).await?;
+        let mut connection = self.target.connect(&self.bounds().stream, RESPONSE_TIMEOUT).await?;
         let newest = newest_held(&mut connection, &self.config.keys, self.place, wanted).await?;
         self.connection = Some(connection);
         Ok(Some(newest))
+    }
+
+    /// Tells what stands against another batch. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`] when Redis does not answer or refuses.
+    pub async fn look(&mut self) -> Result<Option<Hold>, RedisError> {
+        let mut connection = self.connected()?;
+        let hold = self.room.look(&mut connection).await;
+        hold.inspect_err(|error| self.failed(error))
     }
 
     /// Appends a batch, all of it or nothing. After an error that is not the server's own, or when the call
@@ -115,16 +132,22 @@ impl<'a> PartitionStream<'a> {
     /// [`RedisError`] when Redis does not answer or refuses.
     pub async fn append(&mut self, batch: impl IntoIterator<Item = Outgoing<'_>>) -> Result<(), RedisError> {
         let mut connection = self.connected()?;
-        let (sent, mut pipeline) = (UnixMicros::now(), redis::pipe());
+        let (sent, stream) = (UnixMicros::now(), &self.bounds().stream);
+        let (mut pipeline, mut bytes) = (redis::pipe(), 0);
         pipeline.atomic();
         for Outgoing { series, candle, origin } in batch {
-            pipeline.cmd("XADD").arg(&self.key).arg("*");
+            pipeline.cmd("XADD").arg(stream).arg("*");
             for (name, value) in encode(series, candle, origin, sent) {
+                bytes += (name.len() + value.len()) as u64;
                 pipeline.arg(name).arg(value);
             }
+            pipeline.ignore();
         }
-        let sent = pipeline.exec_async(&mut connection).await;
-        sent.inspect_err(|error| self.failed(error))
+        pipeline.cmd("XLEN").arg(stream);
+        let length: Result<(u64,), RedisError> = pipeline.query_async(&mut connection).await;
+        let (length,) = length.inspect_err(|error| self.failed(error))?;
+        self.room.written(length, bytes);
+        Ok(())
     }
 
     fn connected(&self) -> Result<MultiplexedConnection, RedisError> {
@@ -134,6 +157,7 @@ impl<'a> PartitionStream<'a> {
 
     /// Forgets what may no longer hold.
     fn failed(&mut self, error: &RedisError) {
+        self.room.forget();
         if !keeps_data(error) {
             self.connection = None;
         }

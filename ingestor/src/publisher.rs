@@ -1,8 +1,8 @@
 //! The publisher of a replay: the candles of one series, in order, through whatever becomes of Redis.
 //!
 //! After each reconnect what Redis has lost is sent again, and the last seconds in any case, as the contract
-//! promises it; consumers drop what they have. Where Redis does not take candles, it
-//! waits, and gives up after a while.
+//! promises it; consumers drop what they have. Where there is no room, and where Redis does not take
+//! candles, it waits, and gives up when nothing moves.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,8 +19,10 @@ use redis::RedisError;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::backpressure::Hold;
 use crate::partition_stream::{Outgoing, PartitionStream, ReconnectError};
 use crate::resume::first_missing;
+use crate::waiting::Waiting;
 
 /// The most candles of one transaction.
 pub const BATCH: usize = 500;
@@ -35,6 +37,7 @@ pub struct Publisher<'a> {
     stream: PartitionStream<'a>,
     series: Series,
     metrics: RedisMetrics,
+    waiting: Waiting,
     /// The first candle to be sent.
     next: usize,
     /// The candles before it were acknowledged at least once.
@@ -67,7 +70,15 @@ impl<'a> Publisher<'a> {
     /// or evicts streams.
     pub async fn connect(target: RedisTarget, config: &'a Config, series: Series) -> Result<Self, Fault> {
         let stream = PartitionStream::connect(target, config, series.partition(config.redis.partitions)).await?;
-        Ok(Self { stream, series, metrics: RedisMetrics::new(), next: 0, acknowledged: 0, recent: VecDeque::new() })
+        Ok(Self {
+            stream,
+            series,
+            metrics: RedisMetrics::new(),
+            waiting: Waiting::default(),
+            next: 0,
+            acknowledged: 0,
+            recent: VecDeque::new(),
+        })
     }
 
     /// How many candles are acknowledged.
@@ -76,12 +87,12 @@ impl<'a> Publisher<'a> {
     }
 
     /// Publishes the candles before `until` that are not published yet. `candles` are the same at each
-    /// call. An outage is waited out for [`PATIENCE`], `stop` ends it after the batch in
-    /// flight.
+    /// call. An outage is waited out for [`PATIENCE`], a lack of room while something moves; `stop` ends
+    /// either after the batch in flight.
     ///
     /// # Errors
     ///
-    /// [`Fault::Unreachable`] when the outage lasts or Redis refuses for good,
+    /// [`Fault::Unreachable`] when the outage lasts, nothing makes room or Redis refuses for good,
     /// [`Fault::Usage`] when it came back with another layout.
     pub async fn publish(
         &mut self,
@@ -97,15 +108,21 @@ impl<'a> Publisher<'a> {
                 ready = self.prepare(candles) => ready,
             };
             let fault = match ready {
-                Ok(()) => match self.send(candles, until).await {
+                Ok(None) => match self.send(candles, until).await {
                     Ok(()) => {
-                        if outage.take().is_some() {
-                            tracing::info!("redis at {} takes candles again", self.stream.target().address());
-                        }
+                        self.say_it_flows(outage.take().is_some());
                         continue;
                     }
                     Err(error) => error,
                 },
+                Ok(Some(hold)) => {
+                    // Redis answers: should it fall silent, that is another outage.
+                    if let Some(outage) = &mut outage {
+                        outage.since = Instant::now();
+                    }
+                    pause(self.hold_up(&hold)?, stop).await;
+                    continue;
+                }
                 Err(ReconnectError::Layout(fault)) => return Err(fault),
                 Err(ReconnectError::Redis(error)) => error,
             };
@@ -114,12 +131,12 @@ impl<'a> Publisher<'a> {
         Ok(Sent::All)
     }
 
-    /// Connects again where that is needed. Cancel-safe.
-    async fn prepare(&mut self, candles: &[ClosedCandle]) -> Result<(), ReconnectError> {
+    /// Connects again where that is needed, and looks whether there is room. Cancel-safe.
+    async fn prepare(&mut self, candles: &[ClosedCandle]) -> Result<Option<Hold>, ReconnectError> {
         if let Some(newest) = self.stream.reconnect(std::slice::from_ref(&self.series)).await? {
             self.go_back(first_missing(candles, newest.get(&self.series).copied()));
         }
-        Ok(())
+        Ok(self.stream.look().await?)
     }
 
     /// Goes back to what Redis misses, and to the last seconds in any case.
@@ -147,6 +164,30 @@ impl<'a> Publisher<'a> {
         self.next = end;
         self.acknowledged = self.acknowledged.max(end);
         Ok(())
+    }
+
+    fn say_it_flows(&mut self, after_outage: bool) {
+        if self.waiting.flows() {
+            tracing::info!("there is room in {} again: candles flow", self.stream.bounds().stream);
+        }
+        if after_outage {
+            tracing::info!("redis at {} takes candles again", self.stream.target().address());
+        }
+    }
+
+    /// Tells how long to wait for room before the next look.
+    fn hold_up(&mut self, hold: &Hold) -> Result<Duration, Fault> {
+        let next = self.waiting.held(hold, Instant::now());
+        let (bounds, patience) = (self.stream.bounds(), hold.patience());
+        let secs = patience.as_secs();
+        let (cause, way_out) = (hold.cause(bounds), hold.way_out(bounds));
+        if next.stuck + next.delay > patience {
+            return Err(Fault::Unreachable(format!("{cause}; nothing has moved for {secs} s: {way_out}")));
+        }
+        if next.say {
+            tracing::warn!("waiting for room, up to {secs} s while nothing moves: {cause}; {way_out}");
+        }
+        Ok(next.delay)
     }
 
     /// Counts a fault, and tells how long to wait before the next attempt.

@@ -6,3 +6,4 @@ mod outage;
 mod pace;
 mod repeats;
 mod resume;
+mod room;

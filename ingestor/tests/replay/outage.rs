@@ -86,6 +86,8 @@ async fn redis_that_is_out_of_memory_is_waited_for_and_takes_no_part_of_a_batch(
     let options = RedisOptions { memory: Some((2_500_000, Eviction::NoEviction)), ..RedisOptions::default() };
     let bench = Bench::start(options).await?;
     let mut connection = bench.connection().await?;
+    // One that does not tell how full it is: otherwise the publisher stops before.
+    redis::cmd("ACL").arg(&["SETUSER", "default", "-info"]).exec_async(&mut connection).await?;
     let rows: Vec<String> = (1..=40_000).map(|minute| format!("{},1,2,1,2,3\n", minute * 60)).collect();
     bench.file("many.csv", format!("{HEADER}{}", rows.concat()))?;
     let mut program = bench.ingestor(&["replay", "many.csv", "--series", "csv:X:1m"]).spawn()?;
