@@ -67,5 +67,5 @@ Exit codes:
   0    every row was published
   64   bad usage or configuration, or a file that can't be read; nothing was published
   65   some rows were refused, the others were published
-  69   Redis can't be reached
+  69   Redis can't be reached, or has no room: workers don't read, or memory is short
   130  interrupted";

@@ -5,21 +5,26 @@
 //! the worker's to decide, so publishing one again is always safe.
 
 pub mod arguments;
+pub mod backpressure;
 pub mod candle_file;
 pub mod candle_row;
 pub mod columns;
 pub mod csv_rows;
+pub mod groups;
 pub mod open_time;
 pub mod pace;
+pub mod partition_stream;
 pub mod progress;
 pub mod publisher;
 pub mod replay;
 pub mod replay_metrics;
+pub mod resume;
 pub mod screen;
 pub mod speed;
 pub mod summary;
 pub mod tally;
 pub mod timeline;
+pub mod waiting;
 
 use anyhow::Result;
 use candlewire_common::exit::Outcome;

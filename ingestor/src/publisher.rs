@@ -1,9 +1,8 @@
-//! The publisher: candles into one candle stream, in order, through outages of Redis.
+//! The publisher of a replay: the candles of one series, in order, through whatever becomes of Redis.
 //!
-//! A batch is one transaction, so that a Redis that is out of memory refuses all of it: were a part
-//! taken, a later candle could reach a worker before an earlier one, which would then be too late.
-//! After each reconnect the last seconds are sent again, for a Redis that crashed may have lost what it
-//! had acknowledged; consumers drop what they have.
+//! After each reconnect what Redis has lost is sent again, and the last seconds in any case, as the contract
+//! promises it; consumers drop what they have. Where there is no room, and where Redis does not take
+//! candles, it waits, and gives up when nothing moves.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,18 +10,19 @@ use std::time::Duration;
 use backon::ExponentialBackoff;
 use candlewire_common::backoff;
 use candlewire_common::candle::{ClosedCandle, Origin};
-use candlewire_common::candle_entry::encode;
-use candlewire_common::config::RedisConfig;
-use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget, describe, server_error};
+use candlewire_common::config::Config;
+use candlewire_common::connection::{RedisFault, RedisTarget, describe};
 use candlewire_common::exit::Fault;
-use candlewire_common::meta::{self, MetaError};
 use candlewire_common::metrics::RedisMetrics;
 use candlewire_common::series::Series;
-use candlewire_common::time::UnixMicros;
-use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, RedisError};
+use redis::RedisError;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+
+use crate::backpressure::Hold;
+use crate::partition_stream::{Outgoing, PartitionStream, ReconnectError};
+use crate::resume::first_missing;
+use crate::waiting::Waiting;
 
 /// The most candles of one transaction.
 pub const BATCH: usize = 500;
@@ -34,12 +34,10 @@ const REPEATED: Duration = Duration::from_secs(10);
 /// Publishes the candles of one series.
 #[derive(Debug)]
 pub struct Publisher<'a> {
-    target: RedisTarget,
-    config: &'a RedisConfig,
+    stream: PartitionStream<'a>,
     series: Series,
-    stream: String,
     metrics: RedisMetrics,
-    connection: Option<MultiplexedConnection>,
+    waiting: Waiting,
     /// The first candle to be sent.
     next: usize,
     /// The candles before it were acknowledged at least once.
@@ -63,26 +61,6 @@ struct Outage {
     delays: ExponentialBackoff,
 }
 
-enum SendError {
-    Redis(RedisError),
-    Layout(Fault),
-}
-
-impl From<RedisError> for SendError {
-    fn from(error: RedisError) -> Self {
-        Self::Redis(error)
-    }
-}
-
-impl From<MetaError> for SendError {
-    fn from(error: MetaError) -> Self {
-        match error {
-            MetaError::Redis(error) => Self::Redis(error),
-            refused => Self::Layout(refused.into()),
-        }
-    }
-}
-
 impl<'a> Publisher<'a> {
     /// Connects, and agrees on the layout of keys.
     ///
@@ -90,20 +68,13 @@ impl<'a> Publisher<'a> {
     ///
     /// [`Fault::Unreachable`] when Redis does not answer, [`Fault::Usage`] when it has another layout
     /// or evicts streams.
-    pub async fn connect(target: RedisTarget, config: &'a RedisConfig, series: Series) -> Result<Self, Fault> {
-        meta::agree(&target, config).await.map_err(|error| match error {
-            MetaError::Redis(error) => target.unreachable(&error),
-            refused => refused.into(),
-        })?;
-        let stream = config.keys.candles(series.partition(config.partitions));
-        let connection = target.connect_once(&stream).await?;
+    pub async fn connect(target: RedisTarget, config: &'a Config, series: Series) -> Result<Self, Fault> {
+        let stream = PartitionStream::connect(target, config, series.partition(config.redis.partitions)).await?;
         Ok(Self {
-            target,
-            config,
-            series,
             stream,
+            series,
             metrics: RedisMetrics::new(),
-            connection: Some(connection),
+            waiting: Waiting::default(),
             next: 0,
             acknowledged: 0,
             recent: VecDeque::new(),
@@ -116,12 +87,13 @@ impl<'a> Publisher<'a> {
     }
 
     /// Publishes the candles before `until` that are not published yet. `candles` are the same at each
-    /// call. An outage is waited out for [`PATIENCE`]; `stop` ends it after the batch in flight.
+    /// call. An outage is waited out for [`PATIENCE`], a lack of room while something moves; `stop` ends
+    /// either after the batch in flight.
     ///
     /// # Errors
     ///
-    /// [`Fault::Unreachable`] when the outage lasts or Redis refuses for good, [`Fault::Usage`] when it
-    /// came back with another layout.
+    /// [`Fault::Unreachable`] when the outage lasts, nothing makes room or Redis refuses for good,
+    /// [`Fault::Usage`] when it came back with another layout.
     pub async fn publish(
         &mut self,
         candles: &[ClosedCandle],
@@ -130,36 +102,60 @@ impl<'a> Publisher<'a> {
     ) -> Result<Sent, Fault> {
         let mut outage: Option<Outage> = None;
         while self.next < until {
-            if stop.is_cancelled() {
-                return Ok(Sent::Interrupted);
-            }
-            match self.send(candles, until).await {
-                Ok(()) => {
-                    if outage.take().is_some() {
-                        tracing::info!("redis at {} takes candles again", self.target.address());
+            let ready = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(Sent::Interrupted),
+                ready = self.prepare(candles) => ready,
+            };
+            let fault = match ready {
+                Ok(None) => match self.send(candles, until).await {
+                    Ok(()) => {
+                        self.say_it_flows(outage.take().is_some());
+                        continue;
                     }
-                }
-                Err(SendError::Layout(fault)) => return Err(fault),
-                Err(SendError::Redis(error)) => {
-                    let delay = self.delay(&mut outage, &error)?;
-                    tokio::select! {
-                        () = sleep(delay) => {}
-                        () = stop.cancelled() => {}
+                    Err(error) => error,
+                },
+                Ok(Some(hold)) => {
+                    // Redis answers: should it fall silent, that is another outage.
+                    if let Some(outage) = &mut outage {
+                        outage.since = Instant::now();
                     }
+                    pause(self.hold_up(&hold)?, stop).await;
+                    continue;
                 }
-            }
+                Err(ReconnectError::Layout(fault)) => return Err(fault),
+                Err(ReconnectError::Redis(error)) => error,
+            };
+            pause(self.delay(&mut outage, &fault)?, stop).await;
         }
         Ok(Sent::All)
     }
 
-    /// Sends the next batch, over a new connection where there is none.
-    async fn send(&mut self, candles: &[ClosedCandle], until: usize) -> Result<(), SendError> {
-        let mut connection = match self.connection.clone() {
-            Some(connection) => connection,
-            None => self.reconnect().await?,
-        };
+    /// Connects again where that is needed, and looks whether there is room. Cancel-safe.
+    async fn prepare(&mut self, candles: &[ClosedCandle]) -> Result<Option<Hold>, ReconnectError> {
+        if let Some(newest) = self.stream.reconnect(std::slice::from_ref(&self.series)).await? {
+            self.go_back(first_missing(candles, newest.get(&self.series).copied()));
+        }
+        Ok(self.stream.look().await?)
+    }
+
+    /// Goes back to what Redis misses, and to the last seconds in any case.
+    fn go_back(&mut self, missing: usize) {
+        if missing < self.next {
+            let (lost, series, address) = (self.next - missing, &self.series, self.stream.target().address());
+            tracing::info!(series = %series, "redis at {address} no longer shows the last {lost} candles of {series}: they are sent again");
+        }
+        let recent = self.recent.front().map_or(self.next, |(_, start)| *start);
+        self.next = self.next.min(recent).min(missing);
+        self.recent.clear();
+    }
+
+    /// Sends the next batch.
+    async fn send(&mut self, candles: &[ClosedCandle], until: usize) -> Result<(), RedisError> {
         let end = until.min(self.next + BATCH);
-        self.batch(&candles[self.next..end]).exec_async(&mut connection).await?;
+        let series = &self.series;
+        let outgoing = |candle| Outgoing { series, candle, origin: Origin::Replay };
+        self.stream.append(candles[self.next..end].iter().map(outgoing)).await?;
         let now = Instant::now();
         self.recent.push_back((now, self.next));
         while self.recent.front().is_some_and(|(at, _)| now.duration_since(*at) > REPEATED) {
@@ -170,53 +166,53 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    async fn reconnect(&mut self) -> Result<MultiplexedConnection, SendError> {
-        meta::agree(&self.target, self.config).await?;
-        let connection = self.target.connect(&self.stream, RESPONSE_TIMEOUT).await?;
-        if let Some((_, start)) = self.recent.front() {
-            self.next = *start;
+    fn say_it_flows(&mut self, after_outage: bool) {
+        if self.waiting.flows() {
+            tracing::info!("there is room in {} again: candles flow", self.stream.bounds().stream);
         }
-        self.recent.clear();
-        Ok(self.connection.insert(connection).clone())
+        if after_outage {
+            tracing::info!("redis at {} takes candles again", self.stream.target().address());
+        }
     }
 
-    fn batch(&self, candles: &[ClosedCandle]) -> Pipeline {
-        let sent = UnixMicros::now();
-        let mut pipeline = Pipeline::with_capacity(candles.len());
-        pipeline.atomic();
-        for candle in candles {
-            pipeline.cmd("XADD").arg(&self.stream).arg("*");
-            for (name, value) in encode(&self.series, candle, Origin::Replay, sent) {
-                pipeline.arg(name).arg(value);
-            }
+    /// Tells how long to wait for room before the next look.
+    fn hold_up(&mut self, hold: &Hold) -> Result<Duration, Fault> {
+        let next = self.waiting.held(hold, Instant::now());
+        let bounds = self.stream.bounds();
+        let secs = PATIENCE.as_secs();
+        let (cause, way_out) = (hold.cause(bounds), hold.way_out(bounds));
+        if next.stuck + next.delay > PATIENCE {
+            return Err(Fault::Unreachable(format!("{cause}; nothing has moved for {secs} s: {way_out}")));
         }
-        pipeline
+        if next.say {
+            tracing::warn!("waiting for room, up to {secs} s while nothing moves: {cause}; {way_out}");
+        }
+        Ok(next.delay)
     }
 
     /// Counts a fault, and tells how long to wait before the next attempt.
     fn delay(&mut self, outage: &mut Option<Outage>, error: &RedisError) -> Result<Duration, Fault> {
-        let fault = self.metrics.count(error);
-        if !keeps_data(error) {
-            self.connection = None;
-        }
+        let (fault, target) = (self.metrics.count(error), self.stream.target());
         if !matches!(fault, RedisFault::Connection | RedisFault::Moved | RedisFault::Unavailable) {
-            return Err(self.target.unreachable(error));
+            return Err(target.unreachable(error));
         }
         if outage.is_none() {
-            let (address, reason) = (self.target.address(), describe(error));
+            let (address, reason) = (target.address(), describe(error));
             tracing::warn!("redis at {address}: {reason}; trying again for up to {} s", PATIENCE.as_secs());
         }
         let outage = outage.get_or_insert_with(|| Outage { since: Instant::now(), delays: backoff::redis() });
         let delay = outage.delays.next().unwrap_or(PATIENCE);
         if outage.since.elapsed() + delay > PATIENCE {
-            return Err(self.target.unreachable(error));
+            return Err(target.unreachable(error));
         }
         Ok(delay)
     }
 }
 
-/// Whether the server only refuses for now and still has what it acknowledged. Another fault may mean
-/// that it started again, or that another node has taken over.
-fn keeps_data(error: &RedisError) -> bool {
-    server_error(error).is_some_and(|error| matches!(error.code(), "OOM" | "MISCONF" | "NOREPLICAS" | "BUSY"))
+/// Waits, at most until the stop.
+async fn pause(delay: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = sleep(delay) => {}
+        () = stop.cancelled() => {}
+    }
 }

@@ -54,7 +54,7 @@ pub async fn run(
         serve(address, &target, recorder, &stop, &mut tasks).await?;
     }
     let metrics = ReplayMetrics::new(&series);
-    let mut publisher = Publisher::connect(target, &config.redis, series.clone()).await?;
+    let mut publisher = Publisher::connect(target, config, series.clone()).await?;
 
     let tally = Tally::new(screen.clone(), metrics.clone());
     let Some((candles, tally)) = read(files, series.timeframe(), tally, &stop).await? else {

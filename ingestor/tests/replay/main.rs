@@ -4,3 +4,6 @@ mod bench;
 mod command;
 mod outage;
 mod pace;
+mod repeats;
+mod resume;
+mod room;
