@@ -61,6 +61,24 @@ impl Keys {
         format!("{}:{{{partition}}}:position", self.prefix)
     }
 
+    /// Where a candle stream ended before a change of the number of partitions appended to it.
+    pub fn repartition(&self, partition: Partition) -> String {
+        format!("{}:{{{partition}}}:repartition", self.prefix)
+    }
+
+    /// The glob of all partitions' keys. No character of a prefix means anything else in one.
+    pub fn of_partitions(&self) -> String {
+        format!("{}:{{*}}:*", self.prefix)
+    }
+
+    /// Takes the key of a partition apart: which it is, and what follows its braces.
+    pub fn split<'a>(&self, key: &'a str) -> Option<(Partition, &'a str)> {
+        let (number, name) = key.strip_prefix(&self.prefix)?.strip_prefix(":{")?.split_once("}:")?;
+        let partition = Partition(number.parse().ok()?);
+        // `{07}` is not how partition 7 is written.
+        (partition.to_string() == number).then_some((partition, name))
+    }
+
     /// The indicator-workers that live, and what each holds.
     pub fn workers(&self) -> String {
         format!("{}:workers", self.prefix)

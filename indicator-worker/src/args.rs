@@ -29,4 +29,6 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Move the data to the configured number of partitions, while all workers are stopped
+    Repartition,
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use candlewire_common::exit::Outcome;
 use candlewire_common::{cli, exit, logging, tls};
 use indicator_worker::args::{Args, Command};
-use indicator_worker::{run, show};
+use indicator_worker::{repartition, run, show};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -24,5 +24,6 @@ async fn dispatch(args: Args) -> Result<Outcome> {
     match args.command {
         Command::Run => run::run(config, args.global.http).await,
         Command::Show { series, json } => show::show(&config, &series, json).await,
+        Command::Repartition => repartition::repartition(&config).await,
     }
 }

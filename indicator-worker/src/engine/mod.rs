@@ -12,7 +12,7 @@ mod lease;
 mod load;
 mod memory;
 mod partition;
-mod position;
+pub(crate) mod position;
 mod roster;
 mod scripts;
 #[cfg(test)]

@@ -16,16 +16,16 @@ type Info = HashMap<String, Value>;
 
 /// Where a partition's owner reads on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Position {
+pub(crate) struct Position {
     /// The last entry whose effects are committed.
-    pub(super) last: EntryId,
+    pub(crate) last: EntryId,
     /// How many entries the stream had up to there; `None` where Redis can't tell.
-    pub(super) entries_read: Option<u64>,
+    pub(crate) entries_read: Option<u64>,
 }
 
 impl Position {
     /// The position after `count` more entries, the last of which is `last`.
-    pub(super) fn after(self, last: EntryId, count: usize) -> Self {
+    pub(crate) fn after(self, last: EntryId, count: usize) -> Self {
         Self { last, entries_read: self.entries_read.map(|read| read + count as u64) }
     }
 }
@@ -48,7 +48,7 @@ impl FromStr for Position {
 
 /// Makes the group where it is missing: at the position that was committed, else at the stream's
 /// beginning, so that what was published before the first worker is processed.
-pub(super) async fn ensure_group(
+pub(crate) async fn ensure_group(
     stream: &str,
     kept: &str,
     connection: &mut MultiplexedConnection,
@@ -97,7 +97,7 @@ pub(super) async fn show_owner(
 }
 
 /// Reads the committed position.
-pub(super) async fn read(stream: &str, connection: &mut MultiplexedConnection) -> Result<Position, RedisError> {
+pub(crate) async fn read(stream: &str, connection: &mut MultiplexedConnection) -> Result<Position, RedisError> {
     let mut pipe = redis::pipe();
     pipe.atomic().cmd("XINFO").arg("GROUPS").arg(stream).cmd("XINFO").arg("STREAM").arg(stream);
     let (groups, stream): (Vec<Info>, Info) = pipe.query_async(connection).await?;

@@ -17,13 +17,13 @@ use tokio::time::sleep;
 
 const SEED: u64 = 20_261_122;
 
-fn config() -> String {
+pub(crate) fn config() -> String {
     let risky = "[[strategies]]\nname = \"risky\"\nseries = [\"*\"]\nfast = \"sma(2)\"\nslow = \"ema(7)\"\natr = \"atr(4)\"\nstop_atr = 2.0\ntarget_atr = 3.0\n";
     [&strategy("window", "sma(3)", "sma(8)"), &strategy("recursive", "ema(3)", "ema(8)"), risky].concat()
 }
 
 /// What one undisturbed pass over a series finds, and the state it leaves.
-fn sequential(series: &str, ticks: &[Tick]) -> (Vec<String>, Vec<(String, Vec<u8>)>) {
+pub(crate) fn sequential(series: &str, ticks: &[Tick]) -> (Vec<String>, Vec<(String, Vec<u8>)>) {
     let series: Series = series.parse().unwrap();
     let plan = plan(&config(), &series);
     let mut state = SeriesState::new(&series, plan.clone());
@@ -40,7 +40,7 @@ fn sequential(series: &str, ticks: &[Tick]) -> (Vec<String>, Vec<(String, Vec<u8
 }
 
 /// Compares the ids of signals, and says in a line what differs.
-fn assert_same(series: &str, found: &[String], expected: &[String]) {
+pub(crate) fn assert_same(series: &str, found: &[String], expected: &[String]) {
     let lost = expected.iter().filter(|id| !found.contains(id)).count();
     let doubled = found.len() - found.iter().collect::<BTreeSet<_>>().len();
     let foreign = found.iter().filter(|id| !expected.contains(id)).count();

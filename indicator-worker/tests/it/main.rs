@@ -6,6 +6,8 @@ mod bench;
 mod changes;
 mod crossings;
 mod kills;
+mod layouts;
+mod repartition;
 mod restarts;
 mod sharing;
 mod support;

@@ -1,0 +1,135 @@
+//! Signals of partitions that vanish: each consumer must have finished them, for nobody reads them after.
+//!
+//! Decides that, and says who has not. Changes nothing.
+
+use std::collections::HashMap;
+
+use candlewire_common::connection::RedisFault;
+use candlewire_common::keys::NOTIFIER_GROUP;
+use candlewire_common::series::Partition;
+use candlewire_common::stream::EntryId;
+use redis::{RedisResult, Value};
+
+use super::change::Change;
+use super::halt::Halt;
+use super::hold::Hold;
+use super::unread;
+
+type Info = HashMap<String, Value>;
+
+/// A consumer group of a signals stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Group {
+    name: String,
+    /// The last entry it has read.
+    last: EntryId,
+    /// How many it has not read; `None` where Redis can't tell, which is no sign that there are any.
+    lag: Option<i64>,
+    /// Entries it has read and not acknowledged.
+    pending: i64,
+}
+
+/// Looks whether all signals of the vanishing partitions are finished.
+pub(super) async fn check(change: Change, hold: &mut Hold<'_>) -> Result<(), Halt> {
+    for partition in change.vanishing() {
+        let stream = hold.keys.signals(partition);
+        let mut pipe = redis::pipe();
+        pipe.ignore_errors().cmd("XREVRANGE").arg(&stream).arg("+").arg("-").arg("COUNT").arg(1);
+        pipe.cmd("XINFO").arg("GROUPS").arg(&stream);
+        let (newest, groups): (RedisResult<Value>, RedisResult<Vec<Info>>) =
+            pipe.query_async(&mut hold.to(&stream).await?).await?;
+        let groups = match groups {
+            // There is no such stream.
+            Err(error) if RedisFault::of(&error) == RedisFault::Refused => Vec::new(),
+            groups => groups?,
+        };
+        let groups: Vec<Group> = groups.iter().map(read).collect();
+        let newest = unread::entries(newest?)?.first().map(|entry| entry.id);
+        if let Some(unfinished) = unfinished(newest, &groups) {
+            return Err(unfinished.at(stream, partition, change));
+        }
+    }
+    Ok(())
+}
+
+fn read(info: &Info) -> Group {
+    let number = |name: &str| match info.get(name) {
+        Some(Value::Int(number)) => Some(*number),
+        _ => None,
+    };
+    let text = |name: &str| info.get(name).and_then(|text| redis::from_redis_value_ref::<String>(text).ok());
+    Group {
+        name: text("name").unwrap_or_default(),
+        last: text("last-delivered-id").and_then(|id| id.parse().ok()).unwrap_or_default(),
+        lag: number("lag"),
+        pending: number("pending").unwrap_or(0),
+    }
+}
+
+/// Who has not finished a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Unfinished {
+    /// The notifier has never read it.
+    Unmet,
+    Group(Group),
+}
+
+fn unfinished(newest: Option<EntryId>, groups: &[Group]) -> Option<Unfinished> {
+    let late = groups.iter().find(|group| group.pending > 0 || newest > Some(group.last));
+    let unmet = newest.is_some() && !groups.iter().any(|group| group.name == NOTIFIER_GROUP);
+    late.cloned().map(Unfinished::Group).or(unmet.then_some(Unfinished::Unmet))
+}
+
+impl Unfinished {
+    fn at(self, stream: String, partition: Partition, change: Change) -> Halt {
+        let run = format!("run the notifier with redis.partitions = {} until it has", change.from.count());
+        let by_hand = |what: &str| format!("redis-cli XGROUP {what}");
+        let (problem, way_out) = match self {
+            Self::Unmet => {
+                let skip = by_hand(&format!("CREATE '{stream}' {NOTIFIER_GROUP} '$'"));
+                let problem = format!("group {NOTIFIER_GROUP} has read none of partition {partition}'s signals");
+                (problem, format!("{run}, or let it skip them by `{skip}`"))
+            }
+            Self::Group(Group { name, lag, pending, .. }) => {
+                let lag = lag.map_or_else(|| "some".to_owned(), |lag| lag.to_string());
+                let problem = format!("group {name} has {lag} signals to read and {pending} to acknowledge");
+                let way_out = if name == NOTIFIER_GROUP {
+                    run
+                } else {
+                    let drop = by_hand(&format!("DESTROY '{stream}' {name}"));
+                    format!("let its consumers finish, or drop the group by `{drop}`")
+                };
+                (problem, way_out)
+            }
+        };
+        Halt::Signals { stream, problem, way_out }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(name: &str, last: u64, pending: i64) -> Group {
+        Group { name: name.to_owned(), last: EntryId { ms: last, seq: 0 }, lag: None, pending }
+    }
+
+    #[test]
+    fn signals_are_finished_when_every_group_is() {
+        let unfinished =
+            |newest: Option<u64>, groups: &[Group]| unfinished(newest.map(|ms| EntryId { ms, seq: 0 }), groups);
+        let notifier = |last, pending| group(NOTIFIER_GROUP, last, pending);
+        assert_eq!(unfinished(None, &[]), None);
+        assert_eq!(unfinished(None, &[notifier(0, 0)]), None);
+        assert_eq!(unfinished(Some(5), &[notifier(5, 0)]), None);
+        assert_eq!(unfinished(Some(5), &[notifier(7, 0), group("mine", 5, 0)]), None);
+        assert_eq!(unfinished(Some(5), &[]), Some(Unfinished::Unmet));
+        assert_eq!(unfinished(Some(5), &[group("mine", 5, 0)]), Some(Unfinished::Unmet));
+        for late in [notifier(4, 0), notifier(5, 1), group("mine", 0, 0)] {
+            let groups = [notifier(5, 0), late.clone()];
+            assert_eq!(unfinished(Some(5), &groups), Some(Unfinished::Group(late)));
+        }
+        let trimmed = notifier(5, 2);
+        assert_eq!(unfinished(None, std::slice::from_ref(&trimmed)), Some(Unfinished::Group(trimmed)));
+    }
+}
