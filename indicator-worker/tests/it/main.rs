@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bench;
+mod cluster;
 mod crossings;
+mod feed;
 mod kills;
+mod oracle;
 mod restarts;
 mod sharing;
 mod support;
