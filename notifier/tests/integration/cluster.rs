@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, ensure};
 use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
+use candlewire_testkit::redis_cluster::SlotMigration;
 use candlewire_testkit::wait::{NotYet, PATIENCE};
 use candlewire_testkit::{ClusterOptions, RedisCluster, WebhookReceiver, eventually};
 use redis::aio::MultiplexedConnection;
@@ -64,6 +65,18 @@ impl Bench {
         self.cluster.restart(old).await?;
         self.cluster.settled().await?;
         Ok(promoted)
+    }
+
+    /// Moves the slot of a key to another master, some keys at a time, and answers when all is there.
+    async fn migrate(&self, key: &str) -> Result<SystemTime> {
+        let slot = self.cluster.slot_of(key).await?;
+        let from = self.cluster.master_of(slot).await?;
+        let to = self.cluster.master_of(if slot < 8_192 { 16_383 } else { 0 }).await?;
+        let migration = SlotMigration { slot, from, to };
+        self.cluster.begin_migration(migration).await?;
+        while self.cluster.migrate_keys(migration, 5).await? > 0 {}
+        self.cluster.finish_migration(migration).await?;
+        Ok(SystemTime::now())
     }
 }
 
@@ -154,7 +167,7 @@ fn back_after(
 }
 
 #[tokio::test]
-async fn nothing_is_lost_when_masters_die_under_load() -> Result<()> {
+async fn nothing_is_lost_when_masters_die_and_a_slot_moves_under_load() -> Result<()> {
     let receiver = WebhookReceiver::start(Some(SECRET)).await?;
     let mut bench = Bench::start(ClusterOptions::default(), &receiver).await?;
     let partitions = SERIES.map(|series| Draft { series, ..Draft::new(0) }.stream()).into_iter();
@@ -178,6 +191,9 @@ async fn nothing_is_lost_when_masters_die_under_load() -> Result<()> {
             let seen = receiver.received();
             receiver.wait_for(seen + 40, PATIENCE).await?;
         }
+        promoted.push(bench.migrate("{delivery}").await?);
+        let seen = receiver.received();
+        receiver.wait_for(seen + 40, PATIENCE).await?;
         stop.cancel();
         Ok(promoted)
     };
