@@ -107,6 +107,9 @@ impl RedisTarget {
 
     /// Words a fault of a one-shot command.
     pub fn unreachable(&self, error: &RedisError) -> Fault {
+        if !self.is_cluster() && is_moved(error) {
+            return Fault::Usage(format!("redis at {}: it is a cluster: set redis.cluster = true", self.address));
+        }
         let line = format!("redis at {}: {}", self.address, describe(error));
         if error.kind() == ErrorKind::InvalidClientConfig { Fault::Usage(line) } else { Fault::Unreachable(line) }
     }
@@ -273,6 +276,11 @@ impl RedisFault {
 /// others are its like or its consequence.
 pub fn server_error(error: &RedisError) -> Option<ServerError> {
     error.clone().into_server_errors()?.first().map(|(_, first)| first.clone())
+}
+
+/// Whether a node says that another one has the key, which only a cluster's nodes do.
+pub(crate) fn is_moved(error: &RedisError) -> bool {
+    server_error(error).is_some_and(|error| error.code() == "MOVED")
 }
 
 /// An error as one line without the client library's decorations.

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::backoff;
 use crate::config::RedisConfig;
-use crate::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget, describe, is_cluster};
+use crate::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget, describe, is_cluster, is_moved};
 use crate::exit::Fault;
 use crate::metrics::RedisMetrics;
 use crate::nodes::Nodes;
@@ -160,7 +160,11 @@ fn told<T>(answer: Result<T, RedisError>) -> Result<Option<T>, RedisError> {
 pub async fn verify(connection: &mut impl ConnectionLike, config: &RedisConfig) -> Result<bool, MetaError> {
     let (key, ours) = (config.keys.meta(), ours(config));
     let fields = ours.clone().map(|(field, _)| field);
-    let found: Vec<Option<String>> = redis::cmd("HMGET").arg(&key).arg(&fields).query_async(connection).await?;
+    let found = redis::cmd("HMGET").arg(&key).arg(&fields).query_async::<Vec<Option<String>>>(connection).await;
+    let found = found.map_err(|error| match error {
+        moved if !config.cluster && is_moved(&moved) => MetaError::IsCluster,
+        error => error.into(),
+    })?;
     let mut is_whole = true;
     for ((field, ours), found) in ours.into_iter().zip(found) {
         let Some(found) = found else {

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::Attempts;
 use crate::dispatcher::Dispatcher;
 use crate::gauges;
-use crate::intake::{Intake, Listener};
+use crate::intake::{Intake, Listener, Reader};
 use crate::ledger::Ledger;
 use crate::link::Link;
 use crate::queue::{Enqueue, Queue, QueueKeys};
@@ -80,7 +80,7 @@ struct Service {
 impl Service {
     async fn run(self) -> Result<()> {
         let mut tasks = JoinSet::new();
-        let (intake, dispatchers) = self.parts(&mut tasks);
+        let (readers, dispatchers) = self.parts(&mut tasks);
         tokio::select! {
             agreed = meta::wait(&self.target, &self.config.redis, &self.redis) => agreed?,
             () = self.stop.cancelled() => return Ok(()),
@@ -89,7 +89,9 @@ impl Service {
         for dispatcher in dispatchers {
             tasks.spawn(dispatcher.run(self.stop.clone()));
         }
-        tasks.spawn(async move { intake.run(&self.stop).await });
+        for reader in readers {
+            tasks.spawn(reader.run(self.stop.clone()));
+        }
         while let Some(ended) = tasks.join_next().await {
             ended.context("a task of the notifier panicked")?;
         }
@@ -98,7 +100,7 @@ impl Service {
 
     /// Builds everything, so that each metric is there at zero before Redis answers. The gauges' task
     /// starts at once.
-    fn parts(&self, tasks: &mut JoinSet<()>) -> (Intake, Vec<Dispatcher>) {
+    fn parts(&self, tasks: &mut JoinSet<()>) -> (Vec<Reader>, Vec<Dispatcher>) {
         let link = Arc::new(Link::new(self.target.clone(), &self.config.redis.keys, self.redis.clone()));
         let keys = QueueKeys::new(self.config.redis.keys.clone());
         let delivery = &self.config.delivery;
@@ -126,7 +128,7 @@ impl Service {
         }
         tasks.spawn(gauges::run(self.recipients.clone(), keys, link, self.stop.clone()));
         let intake = Intake::new(&self.config.redis, self.target.clone(), self.redis.clone(), listeners, enqueue);
-        (intake, dispatchers)
+        (intake.readers(&self.config.redis), dispatchers)
     }
 
     fn names(&self) -> String {

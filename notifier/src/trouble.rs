@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candlewire_common::connection::{RedisFault, describe};
 use redis::RedisError;
 
-/// One operation for one recipient, which several tasks may be trying at once. Cloning shares it.
+/// One operation, for one recipient or all of them, which several tasks may be trying at once. Cloning
+/// shares it.
 #[derive(Clone, Debug)]
 pub(crate) struct Trouble {
     operation: &'static str,
@@ -53,7 +54,8 @@ impl Tries {
         }
     }
 
-    fn is_news(&mut self, fault: RedisFault) -> bool {
+    /// Notes that a try failed. Answers whether that is to be said.
+    pub(crate) fn is_news(&mut self, fault: RedisFault) -> bool {
         let is_first = !std::mem::replace(&mut self.has_failed, true);
         self.trouble.with(|waiting| {
             waiting.tries += usize::from(is_first);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bench::{Bench, Entry, SOON, Tick, command, waves};
-use crate::kills::{assert_same, config, sequential};
+use crate::oracle::{assert_same, config, sequential};
 use candlewire_common::series::{Partitions, Series};
 use candlewire_common::stream::EntryId;
 use candlewire_testkit::wait::PATIENCE;

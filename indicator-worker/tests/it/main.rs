@@ -4,9 +4,12 @@
 
 mod bench;
 mod changes;
+mod cluster;
 mod crossings;
+mod feed;
 mod kills;
 mod layouts;
+mod oracle;
 mod repartition;
 mod restarts;
 mod sharing;

@@ -1,6 +1,7 @@
 //! `ingestor replay`, the real program against a real Redis.
 
 mod bench;
+mod cluster;
 mod command;
 mod outage;
 mod pace;

@@ -1,7 +1,9 @@
-//! The consumer group `notifier` on the signal streams.
+//! The consumer group `notifier` on some signal streams.
 //!
-//! Owns the group's commands over all streams at once, and this process's consumer in it.
+//! Owns the group's commands over these streams at once, and this process's consumer in it. In a cluster
+//! the streams of one value must be of one partition: a read of several slots is refused.
 
+use std::fmt;
 use std::time::Duration;
 
 use candlewire_common::keys::NOTIFIER_GROUP;
@@ -20,7 +22,7 @@ const STUCK: Duration = Duration::from_secs(10);
 /// From when on a consumer without entries is forgotten.
 const FORGOTTEN: Duration = Duration::from_mins(1);
 
-/// The group and this process's place in it.
+/// The group on some streams, of which there is at least one, and this process's place in it.
 pub(crate) struct Group {
     streams: Vec<String>,
     consumer: String,
@@ -28,8 +30,13 @@ pub(crate) struct Group {
 
 impl Group {
     /// Joins the group on these streams, under a name that no other process has.
-    pub(crate) fn new(streams: Vec<String>) -> Self {
-        Self { streams, consumer: uuid::Uuid::new_v4().to_string() }
+    pub(crate) fn new(streams: Vec<String>, consumer: String) -> Self {
+        Self { streams, consumer }
+    }
+
+    /// The key by which the node of the streams is found.
+    pub(crate) fn key(&self) -> &str {
+        self.streams.first().map_or("", String::as_str)
     }
 
     /// Creates streams and groups that are missing, so that what is there already is read, too.
@@ -141,6 +148,15 @@ impl Group {
         }
         incoming.sort_by_key(|incoming| incoming.entry.id);
         Ok(incoming)
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.streams.as_slice() {
+            [stream] => f.write_str(stream),
+            streams => write!(f, "{} streams", streams.len()),
+        }
     }
 }
 

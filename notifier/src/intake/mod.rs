@@ -1,58 +1,51 @@
 //! The intake: signals from the streams into the recipients' queues.
 //!
-//! One blocking connection reads all partitions through the consumer group. An entry is acknowledged
-//! only after its alerts stand in the queues, and queueing is idempotent, so an entry that is read
-//! twice does no harm. After any fault the entries that this process holds are read again; those of a
-//! process that died are claimed. An entry that is no signal is set aside and blocks nothing.
+//! Owns who reads what. On a lone Redis one reader has all partitions; in a cluster each partition has a reader
+//! of its own, so that a node that fails keeps back the signals of its own partitions alone. An entry is
+//! acknowledged only after its alerts stand in the queues, and queueing is idempotent, so an entry that is read
+//! twice does no harm. After any fault the entries that this process holds are read again; those of a process
+//! that died are claimed. An entry that is no signal is set aside and blocks nothing.
 //!
 //! The intake delivers nothing: it wakes the recipients' tasks.
 
 mod batch;
 mod group;
+mod reader;
+mod session;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use candlewire_common::backoff;
 use candlewire_common::config::RedisConfig;
-use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisTarget, describe};
+use candlewire_common::connection::RedisTarget;
 use candlewire_common::metrics::{RedisMetrics, table};
 use metrics::Counter;
-use redis::RedisError;
-use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::queue::Enqueue;
 use crate::recipient::Recipient;
-use batch::Incoming;
+use crate::trouble::Trouble;
 use group::Group;
-
-/// How long a read waits for signals; a stop waits as long at most.
-const BLOCK: Duration = Duration::from_secs(1);
-/// How often entries of dead processes are looked for.
-const CLAIM_EVERY: Duration = Duration::from_secs(5);
-/// How many signals are queued in one round trip.
-const AT_ONCE: usize = 64;
+pub(crate) use reader::Reader;
 
 /// A recipient and what wakes its task.
 pub(crate) type Listener = (Arc<Recipient>, Arc<Notify>);
 
-/// Moves signals into the queues.
+/// What all readers of a process share.
 pub(crate) struct Intake {
     target: RedisTarget,
     metrics: RedisMetrics,
-    group: Group,
     listeners: Vec<Listener>,
     enqueue: Enqueue,
+    /// Where entries that are no signals are kept: in the slot of the queues, as these are.
     unreadable_key: String,
+    trouble: Trouble,
     consumed: Counter,
     unreadable: Counter,
 }
 
 impl Intake {
-    /// Prepares the intake of all partitions. Makes the counters, at zero.
+    /// Prepares the intake. Makes the counters, at zero.
     pub(crate) fn new(
         config: &RedisConfig,
         target: RedisTarget,
@@ -63,73 +56,27 @@ impl Intake {
         Self {
             target,
             metrics,
-            group: Group::new(config.partitions.iter().map(|partition| config.keys.signals(partition)).collect()),
             listeners,
             enqueue,
             unreadable_key: config.keys.delivery("unreadable"),
+            trouble: Trouble::new("read signals"),
             consumed: table::SIGNALS_CONSUMED.counter(&[]),
             unreadable: table::SIGNALS_UNREADABLE.counter(&[]),
         }
     }
 
-    /// Moves signals until `stop`, whatever Redis does.
-    pub(crate) async fn run(&self, stop: &CancellationToken) {
-        let mut delays = backoff::redis();
-        let mut is_told = false;
-        while !stop.is_cancelled() {
-            let began = Instant::now();
-            let Err(error) = self.session(stop).await else { return };
-            self.metrics.count(&error);
-            if began.elapsed() > RESPONSE_TIMEOUT + BLOCK {
-                (delays, is_told) = (backoff::redis(), false);
-            }
-            if !is_told {
-                tracing::warn!("signals can't be read, trying again: {}", describe(&error));
-                is_told = true;
-            }
-            tokio::select! {
-                () = sleep(delays.next().unwrap_or(BLOCK)) => {}
-                () = stop.cancelled() => {}
-            }
-        }
-    }
-
-    /// Reads over one connection until `stop` or a fault.
-    async fn session(&self, stop: &CancellationToken) -> Result<(), RedisError> {
-        let mut connection = tokio::select! {
-            connection = self.target.connect(&self.unreadable_key, BLOCK + RESPONSE_TIMEOUT) => connection?,
-            () = stop.cancelled() => return Ok(()),
+    /// The readers that have all partitions between them: one, or in a cluster one for each.
+    pub(crate) fn readers(self, config: &RedisConfig) -> Vec<Reader> {
+        // In every group under the one name, which no other process has.
+        let consumer = Uuid::new_v4().to_string();
+        let streams: Vec<String> = config.partitions.iter().map(|partition| config.keys.signals(partition)).collect();
+        let shares = if self.target.is_cluster() {
+            streams.into_iter().map(|stream| vec![stream]).collect()
+        } else {
+            vec![streams]
         };
-        self.group.create(&mut connection).await?;
-        // What an earlier session read and could not finish is still held.
-        let mut holds_entries = true;
-        let mut claimed_at = None::<Instant>;
-        while !stop.is_cancelled() {
-            if claimed_at.is_none_or(|at| at.elapsed() >= CLAIM_EVERY) {
-                holds_entries |= self.group.claim(&mut connection).await?;
-                claimed_at = Some(Instant::now());
-            }
-            let block = if holds_entries { None } else { Some(BLOCK) };
-            let entries = self.group.read(&mut connection, block).await?;
-            if entries.is_empty() {
-                holds_entries = false;
-            }
-            for entries in entries.chunks(AT_ONCE) {
-                self.queue(&mut connection, entries).await?;
-            }
-        }
-        self.group.leave(&mut connection).await
-    }
-
-    /// Queues the alerts of some entries, then acknowledges the entries.
-    async fn queue(&self, connection: &mut MultiplexedConnection, entries: &[Incoming]) -> Result<(), RedisError> {
-        let batch = batch::Batch::of(entries, &self.listeners, &self.enqueue, &self.unreadable_key);
-        batch.commands.exec_async(connection).await?;
-        for woken in &batch.woken {
-            self.listeners[*woken].1.notify_one();
-        }
-        self.consumed.increment(entries.len() as u64);
-        self.unreadable.increment(batch.unreadable);
-        self.group.acknowledge(connection, entries).await
+        let intake = Arc::new(self);
+        let reader = |streams| Reader::new(Arc::clone(&intake), Group::new(streams, consumer.clone()));
+        shares.into_iter().map(reader).collect()
     }
 }

@@ -36,16 +36,12 @@ impl Enqueue {
         let id = signal.id.as_str();
         let delay = self.schedule.delay_before(0).unwrap_or_default();
         for chunk in recipients.chunks(RECIPIENTS_MAX) {
-            let mut args = vec![
-                self.keys.due(""),
-                id.to_owned(),
-                delay.as_millis().to_string(),
-                self.remembered.as_secs().to_string(),
-                chunk.len().to_string(),
-            ];
+            let mut keys = vec![self.keys.alert(id), self.keys.seen(id)];
+            keys.extend(chunk.iter().map(|name| self.keys.due(name)));
+            let mut args = vec![id.to_owned(), delay.as_millis().to_string(), self.remembered.as_secs().to_string()];
             args.extend(chunk.iter().map(|&name| name.to_owned()));
             args.extend(signal.encode().into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
-            let call = ENQUEUE.call([self.keys.alert(id), self.keys.seen(id)], args);
+            let call = ENQUEUE.call(keys, args);
             pipeline.add_command(call.run).ignore();
         }
     }

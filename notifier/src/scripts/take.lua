@@ -2,6 +2,8 @@
 -- grows, so that whoever held them before can't settle them any more.
 -- KEYS: due, jobs, disabled. ARGV: what alert keys begin with, recipient, its fingerprint, how many,
 -- lease in ms, then ids and tokens of the jobs that are under way with the caller.
+-- The alerts cannot be declared: which are due is found here. While the slot moves between nodes of a cluster, one
+-- that has gone ahead stops the script; what it had taken by then is due again after its lease.
 -- Answers {ms until the next job is due, or -1; jobs whose alert is gone; 1 while disabled; jobs}.
 local due, jobs, disabled = KEYS[1], KEYS[2], KEYS[3]
 local time = redis.call('TIME')

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use candlewire_common::keys::Keys;
@@ -13,8 +13,8 @@ use candlewire_testkit::wait::PATIENCE;
 use candlewire_testkit::{
     MetricsPage, Program, ProgramCommand, RedisOptions, RedisServer, WebhookReceiver, eventually,
 };
-use redis::FromRedisValue;
 use redis::aio::MultiplexedConnection;
+use redis::{Cmd, FromRedisValue};
 use tempfile::TempDir;
 
 /// What the tests' receivers verify with.
@@ -47,11 +47,7 @@ impl Bench {
 
     /// Writes a configuration with these settings of `[delivery]` and these recipients.
     pub(crate) fn configure(&self, delivery: &str, recipients: &[String]) -> Result<()> {
-        let url = self.redis.url();
-        let mut text = format!("[redis]\nurl = \"{url}\"\npartitions = {PARTITIONS}\n[delivery]\n{delivery}\n");
-        for recipient in recipients {
-            write!(text, "[[recipients]]\n{recipient}\n")?;
-        }
+        let text = config(&format!("url = \"{}\"", self.redis.url()), delivery, recipients)?;
         std::fs::write(self.config_file(), text).context("write the configuration")
     }
 
@@ -61,16 +57,12 @@ impl Bench {
 
     /// The program with the configuration, and nothing else.
     pub(crate) fn command(&self) -> ProgramCommand {
-        ProgramCommand::new(env!("CARGO_BIN_EXE_notifier")).arg("--config").arg(self.config_file())
+        command(&self.config_file())
     }
 
     /// Starts `notifier run` and waits until it serves its metrics.
     pub(crate) async fn run(&self) -> Result<Notifier> {
-        let program = self.command().args(["run", "--http", "127.0.0.1:0"]).spawn()?;
-        let line = program.wait_for_line(|line| line.contains("metrics at http://"), PATIENCE).await?;
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
-        let http = address.context("no address in the log line")?.parse()?;
-        Ok(Notifier { program, http })
+        Notifier::start(self.command()).await
     }
 
     /// A connection as a foreign program has it.
@@ -121,16 +113,34 @@ impl Bench {
 
     /// Publishes a signal that was changed.
     pub(crate) async fn publish_draft(&self, signal: &Draft) -> Result<()> {
-        let mut command = redis::cmd("XADD");
-        command.arg(signal.stream()?).arg("*");
-        for (name, value) in signal.fields()? {
-            command.arg(name).arg(value);
-        }
-        command.exec_async(&mut self.connection().await?).await.context("publish a signal")
+        signal.command()?.exec_async(&mut self.connection().await?).await.context("publish a signal")
     }
 }
 
+/// The program with a configuration, and nothing else.
+pub(crate) fn command(config: &Path) -> ProgramCommand {
+    ProgramCommand::new(env!("CARGO_BIN_EXE_notifier")).arg("--config").arg(config)
+}
+
+/// A configuration with these ways to Redis, these settings of `[delivery]` and these recipients.
+pub(crate) fn config(redis: &str, delivery: &str, recipients: &[String]) -> Result<String> {
+    let mut text = format!("[redis]\n{redis}\npartitions = {PARTITIONS}\n[delivery]\n{delivery}\n");
+    for recipient in recipients {
+        write!(text, "[[recipients]]\n{recipient}\n")?;
+    }
+    Ok(text)
+}
+
 impl Notifier {
+    /// Starts `notifier run` and waits until it serves its metrics.
+    pub(crate) async fn start(command: ProgramCommand) -> Result<Self> {
+        let program = command.args(["run", "--http", "127.0.0.1:0"]).spawn()?;
+        let line = program.wait_for_line(|line| line.contains("metrics at http://"), PATIENCE).await?;
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+        let http = address.context("no address in the log line")?.parse()?;
+        Ok(Self { program, http })
+    }
+
     /// Waits until a metric has a value.
     pub(crate) async fn counted(&self, metric: &str, labels: &[(&str, &str)], wanted: f64) -> Result<()> {
         let probed = eventually(PATIENCE, async || {
@@ -194,7 +204,17 @@ impl Draft {
         format!("sig_{:032x}", self.number)
     }
 
-    fn stream(&self) -> Result<String> {
+    /// What publishes it.
+    pub(crate) fn command(&self) -> Result<Cmd> {
+        let mut command = redis::cmd("XADD");
+        command.arg(self.stream()?).arg("*");
+        for (name, value) in self.fields()? {
+            command.arg(name).arg(value);
+        }
+        Ok(command)
+    }
+
+    pub(crate) fn stream(&self) -> Result<String> {
         let partitions = Partitions::new(PARTITIONS).context("partitions")?;
         Ok(Keys::new("cw").signals(self.series.parse::<Series>()?.partition(partitions)))
     }

@@ -1,6 +1,7 @@
 //! The notifier as a user runs it: the real program, a real Redis, real HTTP.
 
 mod bench;
+mod cluster;
 mod damage;
 mod delivery;
 mod faults;
