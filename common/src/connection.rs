@@ -1,27 +1,39 @@
 //! Connections to Redis, and what a fault of one means.
 //!
-//! Owns the settings that every connection needs (no Nagle delay, keep-alive, deadlines) and the
-//! classification of errors. It doesn't reconnect: each user knows what to forget when its connection
-//! broke, and does so itself.
+//! Owns the settings that every connection needs (no Nagle delay, keep-alive, deadlines), the way to the
+//! node of a cluster that serves a key, and the classification of errors. It doesn't reconnect: each user
+//! knows what to forget when its connection broke, and does so itself.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, RedisError, ServerError, ServerErrorKind};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo, RedisError,
+    ServerError, ServerErrorKind, Value,
+};
 
+use crate::cluster::{ClusterMap, Node};
 use crate::config::RedisConfig;
 use crate::exit::Fault;
+use crate::slot::slot_of;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a node may take to tell where slots are, before another is asked.
+const MAP_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an ordinary command may take. Longer than a fork or an fsync blocks a small server.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// One Redis, ready to be connected to.
+/// One Redis or a cluster of them, ready to be connected to.
 #[derive(Clone, Debug)]
 pub struct RedisTarget {
-    client: Client,
+    /// How to connect to the node that the first URL names; the others differ by host and port.
+    info: ConnectionInfo,
+    seeds: Arc<[Node]>,
+    /// The nodes of the cluster that were met, the one that answered last in front; `None`: no cluster.
+    met: Option<Arc<Mutex<Vec<Node>>>>,
     address: String,
 }
 
@@ -30,48 +42,149 @@ impl RedisTarget {
     ///
     /// # Errors
     ///
-    /// [`Fault::Usage`] when the URL means nothing to the Redis client.
+    /// [`Fault::Usage`] when a URL means nothing to the Redis client.
     pub fn new(config: &RedisConfig) -> Result<Self, Fault> {
         let refused = |error: RedisError| Fault::Usage(format!("redis.url: {}", error.category()));
+        let infos: Vec<ConnectionInfo> =
+            config.urls().map(|url| url.into_connection_info().map_err(refused)).collect::<Result<_, _>>()?;
+        let seeds: Vec<Node> = infos.iter().filter_map(|info| node_of(info.addr())).collect();
         let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(5)).with_interval(Duration::from_secs(2));
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
-        let info = config.url().into_connection_info().map_err(refused)?.set_tcp_settings(tcp);
-        Ok(Self { client: Client::open(info).map_err(refused)?, address: config.address() })
+        let first = infos.into_iter().next().filter(|_| !seeds.is_empty());
+        let info = first.ok_or_else(|| Fault::Usage("redis.url: names no server".to_owned()))?.set_tcp_settings(tcp);
+        Client::open(info.clone()).map_err(refused)?;
+        let met = config.cluster.then(|| Arc::new(Mutex::new(seeds.clone())));
+        Ok(Self { info, seeds: seeds.into(), met, address: config.address() })
     }
 
-    /// Host and port, as they may be shown.
+    /// Hosts and ports, as they may be shown.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Connects. Commands that answer later than `patience` fail; a blocking one needs its block
-    /// time on top.
+    /// Whether it is a cluster.
+    pub fn is_cluster(&self) -> bool {
+        self.met.is_some()
+    }
+
+    /// Connects to the server that holds `key`, in a cluster the master of its slot as it is now.
+    /// Commands that answer later than `patience` fail; a blocking one needs its block time on top.
     ///
     /// # Errors
     ///
-    /// [`RedisError`] when the server can't be reached or refuses.
-    pub async fn connect(&self, patience: Duration) -> Result<MultiplexedConnection, RedisError> {
+    /// [`RedisError`] when the server can't be found or reached, or refuses.
+    pub async fn connect(&self, key: &str, patience: Duration) -> Result<MultiplexedConnection, RedisError> {
+        let Some(map) = self.map().await? else { return self.connect_to(&self.seeds[0], patience).await };
+        let unserved =
+            || RedisError::from((ErrorKind::Server(ServerErrorKind::ClusterDown), "no node serves the slot"));
+        self.connect_to(map.master_of(slot_of(key)).ok_or_else(unserved)?, patience).await
+    }
+
+    /// Connects to a node, whatever keys it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`] when it can't be reached or refuses.
+    pub async fn connect_to(&self, node: &Node, patience: Duration) -> Result<MultiplexedConnection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(patience));
-        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let info = self.info.clone().set_addr(address_of(node, self.info.addr()));
+        let mut connection = Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await?;
         // A password that is missing shows here. Met first by a MULTI, it would panic redis-rs 1.8 in debug builds.
         redis::cmd("PING").exec_async(&mut connection).await?;
         Ok(connection)
     }
 
-    /// Connects for a one-shot command.
+    /// Connects for a one-shot command to the server that holds `key`.
     ///
     /// # Errors
     ///
     /// [`Fault::Unreachable`], naming the address and the reason.
-    pub async fn connect_once(&self) -> Result<MultiplexedConnection, Fault> {
-        self.connect(RESPONSE_TIMEOUT).await.map_err(|error| self.unreachable(&error))
+    pub async fn connect_once(&self, key: &str) -> Result<MultiplexedConnection, Fault> {
+        self.connect(key, RESPONSE_TIMEOUT).await.map_err(|error| self.unreachable(&error))
     }
 
     /// Words a fault of a one-shot command.
     pub fn unreachable(&self, error: &RedisError) -> Fault {
-        Fault::Unreachable(format!("redis at {}: {}", self.address, describe(error)))
+        let line = format!("redis at {}: {}", self.address, describe(error));
+        if error.kind() == ErrorKind::InvalidClientConfig { Fault::Usage(line) } else { Fault::Unreachable(line) }
+    }
+
+    /// The server, where there is but one.
+    pub(crate) fn alone(&self) -> Option<&Node> {
+        self.met.is_none().then(|| &self.seeds[0])
+    }
+
+    /// Asks the nodes that were met, then the configured ones, where slots are; `None`: no cluster.
+    pub(crate) async fn map(&self) -> Result<Option<ClusterMap>, RedisError> {
+        let Some(met) = &self.met else { return Ok(None) };
+        let mut nodes = met.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        nodes.extend(self.seeds.iter().filter(|seed| !nodes.contains(seed)).cloned().collect::<Vec<_>>());
+        let mut fault = RedisError::from((ErrorKind::Io, "no node of the cluster answers"));
+        for node in nodes {
+            match self.ask(&node).await {
+                Ok(map) => {
+                    let mut known = map.masters();
+                    known.retain(|other| *other != node);
+                    known.insert(0, node);
+                    *met.lock().unwrap_or_else(PoisonError::into_inner) = known;
+                    return Ok(Some(map));
+                }
+                Err(error) => fault = error,
+            }
+        }
+        Err(fault)
+    }
+
+    async fn ask(&self, node: &Node) -> Result<ClusterMap, RedisError> {
+        let asked = tokio::time::timeout(MAP_TIMEOUT, async {
+            let mut connection = self.connect_to(node, MAP_TIMEOUT).await?;
+            read_map(node, &mut connection).await
+        });
+        asked.await.unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "a node of the cluster hangs"))))
+    }
+}
+
+/// Asks a node where slots are.
+pub(crate) async fn read_map(node: &Node, connection: &mut MultiplexedConnection) -> Result<ClusterMap, RedisError> {
+    let asked: Result<Value, RedisError> = redis::cmd("CLUSTER").arg("SLOTS").query_async(connection).await;
+    match asked {
+        Ok(reply) => ClusterMap::read(&reply, node)
+            .ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "CLUSTER SLOTS of an unknown shape"))),
+        Err(error) => match is_cluster(connection).await {
+            Some(false) => Err(RedisError::from((
+                ErrorKind::InvalidClientConfig,
+                "it is no cluster: set redis.cluster = false and name one URL",
+            ))),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Whether a server is a cluster's node; `None` where it doesn't tell.
+pub(crate) async fn is_cluster(connection: &mut impl redis::aio::ConnectionLike) -> Option<bool> {
+    let info: InfoDict = redis::cmd("INFO").arg("cluster").query_async(connection).await.ok()?;
+    info.get::<u8>("cluster_enabled").map(|enabled| enabled == 1)
+}
+
+fn node_of(address: &ConnectionAddr) -> Option<Node> {
+    match address {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            Some(Node { host: host.clone(), port: *port })
+        }
+        _ => None,
+    }
+}
+
+/// The address of a node that is reached as `like` is, with or without TLS.
+fn address_of(node: &Node, like: &ConnectionAddr) -> ConnectionAddr {
+    let (host, port) = (node.host.clone(), node.port);
+    match like {
+        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+        }
+        _ => ConnectionAddr::Tcp(host, port),
     }
 }
 
@@ -80,7 +193,9 @@ impl RedisTarget {
 pub enum RedisFault {
     /// The connection is gone or its state unknown: connect again, forget what is unconfirmed.
     Connection,
-    /// The server can't serve now (loading, out of memory, a replica, failing over): wait.
+    /// Another node serves this now: find it and connect there.
+    Moved,
+    /// The server can't serve now (loading, out of memory, failing over): wait.
     Unavailable,
     /// The stream or its consumer group is not there.
     NoGroup,
@@ -96,8 +211,9 @@ pub enum RedisFault {
 
 impl RedisFault {
     /// Every kind of fault.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Connection,
+        Self::Moved,
         Self::Unavailable,
         Self::NoGroup,
         Self::NoScript,
@@ -116,10 +232,13 @@ impl RedisFault {
         match (kind, server.as_ref().map(ServerError::code)) {
             (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS" | "NOPERM")) => Self::Denied,
             (ErrorKind::Server(ServerErrorKind::NoScript), _) => Self::NoScript,
+            (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::ReadOnly), _) | (_, Some("UNBLOCKED")) => {
+                Self::Moved
+            }
             (
                 ErrorKind::Server(
                     ServerErrorKind::BusyLoading
-                    | ServerErrorKind::ReadOnly
+                    | ServerErrorKind::Ask
                     | ServerErrorKind::MasterDown
                     | ServerErrorKind::ClusterDown
                     | ServerErrorKind::TryAgain
@@ -139,6 +258,7 @@ impl RedisFault {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connection => "connection",
+            Self::Moved => "moved",
             Self::Unavailable => "unavailable",
             Self::NoGroup => "no_group",
             Self::NoScript => "no_script",

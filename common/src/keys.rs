@@ -61,6 +61,11 @@ impl Keys {
         format!("{}:{{{partition}}}:position", self.prefix)
     }
 
+    /// The indicator-workers that live, and what each holds.
+    pub fn workers(&self) -> String {
+        format!("{}:workers", self.prefix)
+    }
+
     /// Schema and partition count.
     pub fn meta(&self) -> String {
         format!("{}:meta", self.prefix)

@@ -6,16 +6,13 @@
 use std::fmt;
 use std::num::NonZeroU16;
 use std::str::FromStr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use crc::{CRC_16_XMODEM, Crc, Table};
-
+use crate::slot::{SLOTS, crc16};
 use crate::timeframe::Timeframe;
 
-static CRC16: LazyLock<Crc<u16, Table<1>>> = LazyLock::new(|| Crc::<u16, Table<1>>::new(&CRC_16_XMODEM));
-
 /// The most partitions there can be: Redis Cluster has as many slots.
-pub const PARTITIONS_MAX: u16 = 16_384;
+pub const PARTITIONS_MAX: u16 = SLOTS;
 
 /// A partition's number, below the count it was computed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,7 +176,7 @@ impl Series {
 
     /// Where the instrument lives: `CRC16(instrument) mod partitions`.
     pub fn partition(&self, partitions: Partitions) -> Partition {
-        Partition(CRC16.checksum(self.instrument().as_bytes()) % partitions.0)
+        Partition(crc16(self.instrument().as_bytes()) % partitions.0)
     }
 }
 
@@ -276,8 +273,7 @@ mod tests {
         // CLUSTER KEYSLOT of the instrument, as Redis 7.0 answers it (16384 slots).
         let slots = Partitions::new(PARTITIONS_MAX);
         let slot = |text: &str| slots.zip(text.parse::<Series>().ok()).map(|(slots, series)| series.partition(slots).0);
-        assert_eq!(CRC16.checksum(b"123456789"), 0x31C3);
         assert_eq!(slot("binance:BTCUSDT:1h"), slot("binance:BTCUSDT:1m"));
-        assert_eq!(slot("binance:BTCUSDT:1h"), Some(CRC16.checksum(b"binance:BTCUSDT") % 16_384));
+        assert_eq!(slot("binance:BTCUSDT:1h"), Some(crc16(b"binance:BTCUSDT") % 16_384));
     }
 }

@@ -1,11 +1,12 @@
 //! What the worker records: handles of the metric table, made at zero.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use candlewire_common::candle_entry::{CandleEntry, Unusable};
 use candlewire_common::metrics::{RedisMetrics, table};
+use candlewire_common::series::Partition;
 use candlewire_common::signal::Direction;
 use candlewire_common::strategy::{Filtered, Strategy};
 use candlewire_common::time::UnixMicros;
@@ -49,12 +50,72 @@ pub(crate) struct CacheMetrics {
     pub(crate) redis_misses: Counter,
 }
 
+/// The streams that a partition's owner trims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trimmed {
+    /// Candles in.
+    Candles,
+    /// Signals out.
+    Signals,
+    /// Entries that are no candles.
+    Dead,
+}
+
+impl Trimmed {
+    const ALL: [Self; 3] = [Self::Candles, Self::Signals, Self::Dead];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Candles => "candles",
+            Self::Signals => "signals",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// By how much entries have outlived their retention: for each kind of stream the worst of the partitions
+/// that this worker owns.
+#[derive(Clone, Debug)]
+pub(crate) struct Overdue {
+    gauges: [Gauge; 3],
+    seen: Arc<Mutex<BTreeMap<(Trimmed, Partition), u64>>>,
+}
+
+impl Overdue {
+    fn new() -> Self {
+        let gauges = Trimmed::ALL.map(|stream| table::TRIM_OVERDUE.gauge(&[stream.as_str()]));
+        let overdue = Self { gauges, seen: Arc::default() };
+        overdue.show(&BTreeMap::new());
+        overdue
+    }
+
+    pub(crate) fn set(&self, stream: Trimmed, partition: Partition, overdue_ms: u64) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert((stream, partition), overdue_ms);
+        self.show(&seen);
+    }
+
+    pub(crate) fn forget(&self, partition: Partition) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|(_, at), _| *at != partition);
+        self.show(&seen);
+    }
+
+    fn show(&self, seen: &BTreeMap<(Trimmed, Partition), u64>) {
+        for (gauge, stream) in self.gauges.iter().zip(Trimmed::ALL) {
+            let worst = seen.iter().filter(|((kind, _), _)| *kind == stream).map(|(_, overdue)| *overdue).max();
+            gauge.set(seconds(Duration::from_millis(worst.unwrap_or(0))));
+        }
+    }
+}
+
 /// Every handle of the worker.
 #[derive(Clone, Debug)]
 pub struct WorkerMetrics {
     pub(crate) redis: RedisMetrics,
     pub(crate) cache: CacheMetrics,
     pub(crate) partitions_owned: Gauge,
+    pub(crate) overdue: Overdue,
     series_warming: Gauge,
     series_ready: Gauge,
     pub(crate) load_state: Histogram,
@@ -101,6 +162,7 @@ impl WorkerMetrics {
                 redis_misses: cache("redis", "miss"),
             },
             partitions_owned: table::PARTITIONS_OWNED.gauge(&[]),
+            overdue: Overdue::new(),
             series_warming: table::SERIES.gauge(&["warming"]),
             series_ready: table::SERIES.gauge(&["ready"]),
             load_state: stage("load_state"),

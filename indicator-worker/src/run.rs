@@ -1,6 +1,7 @@
-//! `indicator-worker run`: one task for each partition, under one supervisor.
+//! `indicator-worker run`: one task for each partition and one that shares them, under one supervisor.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::core::Plans;
-use crate::engine::{Leases, PartitionTask, Settings};
+use crate::engine::{Coordinator, Leases, PartitionTask, Settings};
 use crate::metrics::WorkerMetrics;
 
 /// Runs the worker until a signal stops it.
@@ -56,7 +57,7 @@ pub async fn run(config: Config, http: Option<SocketAddr>) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Agrees on the key layout, then works on every partition.
+/// Agrees on the key layout, then works on the partitions of its share.
 async fn work(
     config: Config,
     target: RedisTarget,
@@ -68,24 +69,30 @@ async fn work(
         agreed = meta::wait(&target, &config.redis, &metrics.redis) => agreed?,
         () = stop.cancelled() => return Ok(()),
     }
-    let mut tasks: JoinSet<Result<()>> = JoinSet::new();
-    let (kept, watched, redis, token) = (leases.clone(), target.clone(), metrics.redis.clone(), stop.clone());
-    tasks.spawn(async move {
-        kept.keep(watched, redis, token).await;
-        Ok(())
-    });
+    let (ttl, redis) = (config.worker.lease_ttl, metrics.redis.clone());
+    let (mut coordinator, shares) = Coordinator::new(target.clone(), &config.redis, leases.clone(), ttl, redis);
     let settings = Arc::new(Settings {
         target,
         keys: config.redis.keys.clone(),
         partitions: config.redis.partitions,
         cache: config.cache.clone(),
+        streams: config.streams,
         batch: config.worker.batch,
         leases,
         metrics,
     });
+    let mut tasks: JoinSet<Result<()>> = JoinSet::new();
     for partition in config.redis.partitions.iter() {
-        let task = PartitionTask::new(settings.clone(), partition, Plans::new(&config));
+        let task = PartitionTask::new(settings.clone(), partition, Plans::new(&config), shares.clone());
         tasks.spawn(task.run(stop.clone()));
     }
-    shutdown::supervise(tasks, stop, shutdown::GRACE).await
+    let mut partitions = pin!(shutdown::supervise(tasks, stop.clone(), shutdown::GRACE));
+    tokio::select! {
+        ended = &mut partitions => ended,
+        ended = coordinator.run(stop.clone()) => {
+            // Whatever ended it, the partitions are handed over.
+            stop.cancel();
+            partitions.await.and(ended)
+        }
+    }
 }

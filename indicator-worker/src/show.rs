@@ -23,10 +23,11 @@ const DAY: u64 = 24 * HOUR;
 /// [`Fault::Unreachable`] when Redis does not answer, [`Fault::Usage`] when the series has no state.
 pub async fn show(config: &Config, series: &Series, as_json: bool) -> Result<Outcome> {
     let target = RedisTarget::new(&config.redis)?;
-    let mut connection = target.connect_once().await?;
+    let mut connection = target.connect_once(&config.redis.keys.meta()).await?;
     meta::verify(&mut connection, &config.redis).await.map_err(Fault::from)?;
     let partition = series.partition(config.redis.partitions);
     let (hash, history) = (config.redis.keys.state(partition, series), config.redis.keys.history(partition, series));
+    let mut connection = target.connect_once(&hash).await?;
     let mut pipe = redis::pipe();
     pipe.cmd("HGETALL").arg(&hash).cmd("PTTL").arg(&hash).cmd("XLEN").arg(&history);
     let read = pipe.query_async(&mut connection).await;

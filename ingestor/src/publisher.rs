@@ -91,12 +91,12 @@ impl<'a> Publisher<'a> {
     /// [`Fault::Unreachable`] when Redis does not answer, [`Fault::Usage`] when it has another layout
     /// or evicts streams.
     pub async fn connect(target: RedisTarget, config: &'a RedisConfig, series: Series) -> Result<Self, Fault> {
-        let mut connection = target.connect_once().await?;
-        meta::agree(&mut connection, config).await.map_err(|error| match error {
+        meta::agree(&target, config).await.map_err(|error| match error {
             MetaError::Redis(error) => target.unreachable(&error),
             refused => refused.into(),
         })?;
         let stream = config.keys.candles(series.partition(config.partitions));
+        let connection = target.connect_once(&stream).await?;
         Ok(Self {
             target,
             config,
@@ -171,8 +171,8 @@ impl<'a> Publisher<'a> {
     }
 
     async fn reconnect(&mut self) -> Result<MultiplexedConnection, SendError> {
-        let mut connection = self.target.connect(RESPONSE_TIMEOUT).await?;
-        meta::agree(&mut connection, self.config).await?;
+        meta::agree(&self.target, self.config).await?;
+        let connection = self.target.connect(&self.stream, RESPONSE_TIMEOUT).await?;
         if let Some((_, start)) = self.recent.front() {
             self.next = *start;
         }
@@ -199,7 +199,7 @@ impl<'a> Publisher<'a> {
         if !keeps_data(error) {
             self.connection = None;
         }
-        if !matches!(fault, RedisFault::Connection | RedisFault::Unavailable) {
+        if !matches!(fault, RedisFault::Connection | RedisFault::Moved | RedisFault::Unavailable) {
             return Err(self.target.unreachable(error));
         }
         if outage.is_none() {

@@ -5,9 +5,10 @@
 //! knows whether to ask again.
 
 use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget};
+use candlewire_common::keys::Keys;
 use candlewire_common::metrics::RedisMetrics;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError};
 use tokio::sync::Mutex;
 
 use crate::script::Call;
@@ -15,6 +16,8 @@ use crate::script::Call;
 /// A connection that is opened again when it breaks.
 pub(crate) struct Link {
     target: RedisTarget,
+    /// Any of the keys that it serves: they share a slot.
+    key: String,
     metrics: RedisMetrics,
     held: Mutex<Held>,
 }
@@ -28,8 +31,8 @@ struct Held {
 
 impl Link {
     /// Prepares the connection; nothing is opened yet.
-    pub(crate) fn new(target: RedisTarget, metrics: RedisMetrics) -> Self {
-        Self { target, metrics, held: Mutex::default() }
+    pub(crate) fn new(target: RedisTarget, keys: &Keys, metrics: RedisMetrics) -> Self {
+        Self { target, key: keys.delivery(""), metrics, held: Mutex::default() }
     }
 
     /// Runs a command.
@@ -73,7 +76,7 @@ impl Link {
         let mut held = self.held.lock().await;
         let connection = match held.connection.take() {
             Some(connection) => connection,
-            None => match self.target.connect(RESPONSE_TIMEOUT).await {
+            None => match self.target.connect(&self.key, RESPONSE_TIMEOUT).await {
                 Ok(connection) => connection,
                 Err(error) => {
                     self.metrics.count(&error);
@@ -87,14 +90,12 @@ impl Link {
 
     async fn check<T>(&self, answered: Result<T, RedisError>, generation: u64) -> Result<T, RedisError> {
         if let Err(error) = &answered {
-            // A read-only server was the primary when the name was resolved; another is now.
-            let is_replica = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
             let fault = RedisFault::of(error);
             // A script that is not cached is sent whole right after: no fault that anybody should see.
             if fault != RedisFault::NoScript {
                 self.metrics.count(error);
             }
-            if fault == RedisFault::Connection || is_replica {
+            if matches!(fault, RedisFault::Connection | RedisFault::Moved) {
                 let mut held = self.held.lock().await;
                 if held.generation == generation {
                     *held = Held { connection: None, generation: generation + 1 };

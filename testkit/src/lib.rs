@@ -1,8 +1,9 @@
 //! Real surroundings for Candlewire's integration tests and its demo.
 //!
-//! Owns what stands around the programs: a private Redis server, a proxy that breaks connections to it, the
-//! programs themselves as child processes, an HTTP endpoint that receives webhooks, and the waiting for all of them. Nothing is mocked, every wait has a
-//! deadline, every buffer a bound, and no child process outlives its owner, however the owner ends.
+//! Owns what stands around the programs: a private Redis server or cluster, a proxy that breaks connections to it,
+//! the programs themselves as child processes, an HTTP endpoint that receives webhooks, and the waiting for all of
+//! them. Nothing is mocked, every wait has a deadline, every buffer a bound, and no child process outlives its owner,
+//! however the owner ends.
 //!
 //! It knows no domain type and no key of Candlewire: a test that reads state does so as a foreign program would.
 
@@ -15,6 +16,8 @@ pub mod ports;
 mod process;
 pub mod program;
 pub mod program_command;
+pub mod redis_cluster;
+mod redis_command;
 pub mod redis_server;
 mod resp_counter;
 pub mod wait;
@@ -26,6 +29,7 @@ pub use http_page::HttpPage;
 pub use metrics_page::MetricsPage;
 pub use program::{Program, ProgramError};
 pub use program_command::ProgramCommand;
+pub use redis_cluster::{ClusterOptions, RedisCluster};
 pub use redis_server::{RedisOptions, RedisServer};
 pub use wait::eventually;
 pub use webhook_answer::Answer;

@@ -6,9 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -16,8 +14,9 @@ use redis::{AsyncConnectionConfig, InfoDict, RedisError};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::ports::free_port;
 use crate::process::Process;
+use crate::redis_cluster::ClusterOptions;
+use crate::redis_command::{PROGRAM_VARIABLE, RedisCommand, log_file};
 use crate::wait::{NotYet, PATIENCE, eventually};
 
 /// How many free ports are tried; each can be taken by someone else between its choice and Redis's bind.
@@ -65,6 +64,12 @@ pub enum RedisServerError {
     /// There is no `redis-server` on the path.
     #[error("redis-server is not installed: run `make redis`")]
     Missing,
+    /// The environment names a program that is not there.
+    #[error("{PROGRAM_VARIABLE}: no program {path}", path = path.display())]
+    NoSuchProgram {
+        /// The program's file.
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("redis-server: {0}")]
     Io(#[from] io::Error),
@@ -96,8 +101,7 @@ pub struct RedisServer {
     // Declared before the directory, so that the server is gone when the directory is removed.
     process: Process,
     directory: TempDir,
-    port: u16,
-    options: RedisOptions,
+    command: RedisCommand,
 }
 
 impl RedisServer {
@@ -107,12 +111,23 @@ impl RedisServer {
     ///
     /// [`RedisServerError::Missing`] if it is not installed, [`RedisServerError::NotReady`] if it does not answer.
     pub async fn start(options: RedisOptions) -> Result<Self, RedisServerError> {
+        Self::start_on_free_ports(|| RedisCommand::alone(options)).await
+    }
+
+    /// Starts a server that has cluster mode on and knows no other node yet.
+    pub(crate) async fn start_node(options: ClusterOptions) -> Result<Self, RedisServerError> {
+        Self::start_on_free_ports(|| RedisCommand::node(options)).await
+    }
+
+    async fn start_on_free_ports(
+        choose_ports: impl Fn() -> io::Result<RedisCommand>,
+    ) -> Result<Self, RedisServerError> {
         let mut tries = 1;
         loop {
             let directory = tempfile::Builder::new().prefix("candlewire-redis-").tempdir()?;
-            let port = free_port()?;
-            let process = spawn(port, directory.path(), options)?;
-            let mut server = Self { process, directory, port, options };
+            let command = choose_ports()?;
+            let process = command.spawn(directory.path())?;
+            let mut server = Self { process, directory, command };
             match server.answered().await {
                 Ok(()) => return Ok(server),
                 Err(_) if tries < PORT_TRIES && server.process.ended()?.is_some() => tries += 1,
@@ -138,7 +153,7 @@ impl RedisServer {
     /// As [`Self::start`].
     pub async fn restart(&mut self) -> Result<(), RedisServerError> {
         self.kill()?;
-        self.process = spawn(self.port, self.directory.path(), self.options)?;
+        self.process = self.command.spawn(self.directory.path())?;
         self.answered().await
     }
 
@@ -162,12 +177,17 @@ impl RedisServer {
 
     /// Returns the port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.command.port()
+    }
+
+    /// Returns the port that other nodes of its cluster speak to, if it is in one.
+    pub(crate) fn bus_port(&self) -> Option<u16> {
+        self.command.bus_port()
     }
 
     /// Returns the URL of database 0.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        format!("redis://127.0.0.1:{}/0", self.port())
     }
 
     /// Returns the directory of its files.
@@ -181,7 +201,7 @@ impl RedisServer {
     ///
     /// [`RedisServerError::Client`] if the server does not accept it.
     pub async fn connection(&self) -> Result<MultiplexedConnection, RedisServerError> {
-        self.connect().await.map_err(|source| RedisServerError::Client { port: self.port, source })
+        self.connect().await.map_err(|source| RedisServerError::Client { port: self.port(), source })
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
@@ -210,7 +230,7 @@ impl RedisServer {
         };
         let log = log_file(self.directory.path());
         let text = fs::read_to_string(&log).unwrap_or_default();
-        Err(RedisServerError::NotReady { port: self.port, source, log, tail: last_lines(&text, 10) })
+        Err(RedisServerError::NotReady { port: self.port(), source, log, tail: last_lines(&text, 10) })
     }
 
     /// Asks whoever listens on the port for its process id; fails while its data is still being loaded.
@@ -220,40 +240,6 @@ impl RedisServer {
         let info: InfoDict = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
         Ok(info.get("process_id"))
     }
-}
-
-fn spawn(port: u16, directory: &Path, options: RedisOptions) -> Result<Process, RedisServerError> {
-    let mut command = Command::new("redis-server");
-    command
-        .args(["--bind", &Ipv4Addr::LOCALHOST.to_string(), "--port", &port.to_string(), "--save", ""])
-        .arg("--dir")
-        .arg(directory)
-        .arg("--logfile")
-        .arg(log_file(directory))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    match options.append_only {
-        AppendOnly::Off => command.args(["--appendonly", "no"]),
-        AppendOnly::EverySec => command.args(["--appendonly", "yes", "--appendfsync", "everysec"]),
-        AppendOnly::Always => command.args(["--appendonly", "yes", "--appendfsync", "always"]),
-    };
-    if let Some((bytes, eviction)) = options.memory {
-        let policy = match eviction {
-            Eviction::NoEviction => "noeviction",
-            Eviction::AllKeysLru => "allkeys-lru",
-            Eviction::VolatileLru => "volatile-lru",
-        };
-        command.args(["--maxmemory", &bytes.to_string(), "--maxmemory-policy", policy]);
-    }
-    Process::spawn(&mut command).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => RedisServerError::Missing,
-        _ => RedisServerError::Io(error),
-    })
-}
-
-fn log_file(directory: &Path) -> PathBuf {
-    directory.join("redis.log")
 }
 
 fn last_lines(text: &str, count: usize) -> String {

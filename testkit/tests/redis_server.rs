@@ -111,6 +111,24 @@ async fn missing_server_says_how_to_install_it() {
         .args(["--exact", "missing_server_says_how_to_install_it"])
         .env("NO_SERVER_INSTALLED", "yes")
         .env("PATH", "/nowhere")
+        .env("TEST_REDIS_SERVER", "")
+        .run_to_end(PATIENCE)
+        .await
+        .unwrap();
+    assert!(finished.status.success(), "{}{}", finished.stdout, finished.stderr);
+}
+
+#[tokio::test]
+async fn missing_chosen_server_is_named() {
+    if std::env::var_os("CHOSEN_SERVER_MISSING").is_some() {
+        let error = RedisServer::start(RedisOptions::default()).await.unwrap_err();
+        assert_eq!(error.to_string(), "TEST_REDIS_SERVER: no program /nowhere/valkey-server");
+        return;
+    }
+    let finished = ProgramCommand::new(std::env::current_exe().unwrap())
+        .args(["--exact", "missing_chosen_server_is_named"])
+        .env("CHOSEN_SERVER_MISSING", "yes")
+        .env("TEST_REDIS_SERVER", "/nowhere/valkey-server")
         .run_to_end(PATIENCE)
         .await
         .unwrap();

@@ -95,15 +95,14 @@ impl Overlay {
     }
 
     /// Lays `REDIS_HOST REDIS_PORT REDIS_DB` over a URL that no variable gave, and `REDIS_PASSWORD`
-    /// into any URL that has none.
+    /// into any URL that has none. Of a cluster's list the password alone is laid: there is no one host.
     fn lay_redis_parts(&mut self, lookup: &Lookup) -> Result<(), ConfigError> {
         let given = self.variables.contains_key("redis.url");
         let current = self.tree.get("redis").and_then(|redis| redis.get("url"));
         let current = match current {
             None => DEFAULT_URL,
-            Some(Value::String(url)) => url,
-            // A list names a cluster's nodes: there is no one host to replace.
-            Some(_) => return Ok(()),
+            Some(Value::String(url)) if !url.contains(',') => url,
+            Some(list) => return self.lay_password_over(&list.clone(), lookup),
         };
         let Ok(mut url) = url::Url::parse(current) else { return Ok(()) };
         let mut changed = None;
@@ -131,6 +130,23 @@ impl Overlay {
         if let Some(variable) = changed {
             self.set("redis", "url", variable, Value::String(url.to_string()));
         }
+        Ok(())
+    }
+
+    fn lay_password_over(&mut self, list: &Value, lookup: &Lookup) -> Result<(), ConfigError> {
+        let Some(password) = lookup("REDIS_PASSWORD")?.filter(|value| !value.is_empty()) else { return Ok(()) };
+        let urls: Vec<&str> = match list {
+            Value::String(text) => text.split(',').map(str::trim).collect(),
+            Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+            _ => return Ok(()),
+        };
+        let with_password = |text: &str| {
+            let mut url = url::Url::parse(text).ok().filter(|url| url.password().is_none())?;
+            url.set_password(Some(&password)).ok().map(|()| url.to_string())
+        };
+        let laid = urls.into_iter().map(|text| with_password(text).unwrap_or_else(|| text.to_owned()));
+        let list = Value::Array(laid.map(Value::String).collect());
+        self.set("redis", "url", "REDIS_PASSWORD", list);
         Ok(())
     }
 

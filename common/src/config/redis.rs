@@ -9,11 +9,15 @@ use crate::keys::Keys;
 use crate::series::{PARTITIONS_MAX, Partitions};
 
 pub(super) const DEFAULT_URL: &str = "redis://127.0.0.1:6379/0";
+/// The port of a URL that names none.
+pub(crate) const DEFAULT_PORT: u16 = 6_379;
 
 /// How to reach Redis, and how the keys are laid out.
 #[derive(Debug)]
 pub struct RedisConfig {
-    url: SecretString,
+    urls: Vec<SecretString>,
+    /// Whether the URLs are nodes of a Redis Cluster.
+    pub cluster: bool,
     /// What every key begins with.
     pub keys: Keys,
     /// How many partitions the instruments are spread over.
@@ -30,38 +34,35 @@ pub(super) struct RawRedis {
 }
 
 impl RedisConfig {
-    /// The URL, with its credentials: for the connection only.
-    pub fn url(&self) -> &str {
-        self.url.expose_secret()
+    /// The URLs, with their credentials: for connections only. One, or more of a cluster's nodes.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.urls.iter().map(SecretString::expose_secret)
     }
 
-    /// Host and port, as it may be shown.
+    /// Hosts and ports, as they may be shown.
     pub fn address(&self) -> String {
-        let url = url::Url::parse(self.url()).ok();
-        let host = url.as_ref().and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(6379))));
-        host.unwrap_or_else(|| "redis".to_owned())
+        let address = |url: &str| {
+            let url = url::Url::parse(url).ok()?;
+            Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(DEFAULT_PORT)))
+        };
+        let addresses: Vec<String> = self.urls().filter_map(address).collect();
+        addresses.join(",")
     }
 }
 
 impl RawRedis {
     pub(super) fn check(self, key: &Key) -> Result<RedisConfig, Problem> {
+        let cluster = self.cluster.is_some_and(|cluster| cluster.0);
         let urls = self.url.map_or_else(|| vec![DEFAULT_URL.to_owned()], |texts| texts.0);
-        if self.cluster.is_some_and(|cluster| cluster.0) {
-            return Err(key.child("cluster").problem("this version speaks to a single Redis, not to a cluster"));
-        }
         let url_key = key.child("url");
-        let [url] =
-            <[String; 1]>::try_from(urls).map_err(|_| url_key.problem("a list of URLs needs cluster = true"))?;
-        let parsed = url::Url::parse(&url).map_err(|error| url_key.problem(format_args!("not a URL: {error}")))?;
-        if !matches!(parsed.scheme(), "redis" | "rediss") {
-            return Err(url_key.problem("not a redis:// or rediss:// URL"));
+        match urls.len() {
+            0 => return Err(url_key.problem("names no server")),
+            1 => {}
+            _ if !cluster => return Err(url_key.problem("a list of URLs needs cluster = true")),
+            _ => {}
         }
-        if parsed.host_str().is_none_or(str::is_empty) {
-            return Err(url_key.problem("the URL names no host"));
-        }
-        let database = parsed.path().trim_matches('/');
-        if !database.is_empty() && database.parse::<u16>().is_err() {
-            return Err(url_key.problem("the URL's path is not a database number"));
+        for url in &urls {
+            check_url(&url_key, url, cluster)?;
         }
         let prefix = self.prefix.unwrap_or_else(|| "cw".to_owned());
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
@@ -72,6 +73,23 @@ impl RawRedis {
         let partitions = u16::try_from(count).ok().and_then(Partitions::new).ok_or_else(|| {
             key.child("partitions").problem(format_args!("not a whole number from 1 to {PARTITIONS_MAX}"))
         })?;
-        Ok(RedisConfig { url: url.into(), keys: Keys::new(prefix), partitions })
+        let urls = urls.into_iter().map(SecretString::from).collect();
+        Ok(RedisConfig { urls, cluster, keys: Keys::new(prefix), partitions })
+    }
+}
+
+fn check_url(key: &Key, url: &str, cluster: bool) -> Result<(), Problem> {
+    let parsed = url::Url::parse(url).map_err(|error| key.problem(format_args!("not a URL: {error}")))?;
+    if !matches!(parsed.scheme(), "redis" | "rediss") {
+        return Err(key.problem("not a redis:// or rediss:// URL"));
+    }
+    if parsed.host_str().is_none_or(str::is_empty) {
+        return Err(key.problem("the URL names no host"));
+    }
+    match parsed.path().trim_matches('/') {
+        "" => Ok(()),
+        database if database.parse::<u16>().is_err() => Err(key.problem("the URL's path is not a database number")),
+        database if cluster && database != "0" => Err(key.problem("a cluster has database 0 alone")),
+        _ => Ok(()),
     }
 }

@@ -16,7 +16,7 @@ const HOOK: &str = "[[recipients]]\nname = \"desk\"\nkind = \"webhook\"\nurl = \
 #[test]
 fn nothing_at_all_is_a_configuration() {
     let Ok(config) = read("", &[]) else { panic!("{}", refusal("", &[])) };
-    assert_eq!(config.redis.url(), "redis://127.0.0.1:6379/0");
+    assert_eq!(config.redis.urls().next().unwrap(), "redis://127.0.0.1:6379/0");
     assert_eq!((config.redis.partitions.count(), config.cache.history, config.worker.batch), (16, 500, 500));
     assert_eq!(config.delivery.schedule.len(), 10);
 }
@@ -133,7 +133,9 @@ fn a_recipients_filters_choose_its_signals() {
 #[test]
 fn the_environment_lies_over_the_file() {
     let file = "[redis]\nurl = \"redis://file:1/0\"\npartitions = 4";
-    let url = |environment: &[(&str, &str)]| read(file, environment).map(|config| config.redis.url().to_owned());
+    let url = |environment: &[(&str, &str)]| {
+        read(file, environment).map(|config| config.redis.urls().next().unwrap().to_owned())
+    };
     let ok = |text: &str| Ok(text.to_owned());
     assert_eq!(url(&[("CANDLEWIRE__REDIS__URL", "redis://env:2/3")]), ok("redis://env:2/3"));
     assert_eq!(url(&[("REDIS_URL", "redis://old:2/3")]), ok("redis://old:2/3"));
@@ -148,6 +150,26 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(url(&[("REDIS_URL", "redis://old:2/3"), ("REDIS_PASSWORD", "pw")]), ok("redis://:pw@old:2/3"));
     let count = read(file, &[("CANDLEWIRE__REDIS__PARTITIONS", "8")]).map(|config| config.redis.partitions.count());
     assert_eq!(count, Ok(8));
+}
+
+#[test]
+fn a_cluster_is_a_list_of_urls() {
+    let file = "[redis]\nurl = [\"redis://a:1\", \"redis://b:2/0\"]\ncluster = true";
+    let urls = |environment: &[(&str, &str)]| {
+        let config = read(file, environment)?;
+        Ok::<_, String>((config.redis.urls().map(str::to_owned).collect::<Vec<_>>(), config.redis.address()))
+    };
+    let two = |a: &str, b: &str, shown: &str| Ok((vec![a.to_owned(), b.to_owned()], shown.to_owned()));
+    assert_eq!(urls(&[]), two("redis://a:1", "redis://b:2/0", "a:1,b:2"));
+    let variable = ("REDIS_URL", "redis://:p@c, redis://:p@d:4");
+    assert_eq!(urls(&[variable]), two("redis://:p@c", "redis://:p@d:4", "c:6379,d:4"));
+    assert_eq!(urls(&[("REDIS_PASSWORD", "pw")]), two("redis://:pw@a:1", "redis://:pw@b:2/0", "a:1,b:2"));
+    for (from, to, expected) in [
+        ("true", "false", "redis.url = [\"redis://a:1\", \"redis://b:2/0\"]: a list of URLs needs cluster = true"),
+        ("b:2/0", "b:2/1", "redis.url = [\"redis://a:1\", \"redis://b:2/1\"]: a cluster has database 0 alone"),
+    ] {
+        assert_eq!(refusal(&file.replace(from, to), &[]), expected);
+    }
 }
 
 #[test]

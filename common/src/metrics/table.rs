@@ -72,6 +72,8 @@ table! {
     SERIES = WORK, Kind::Gauge, "series" ["state"];
     /// Partitions that this worker owns.
     PARTITIONS_OWNED = WORK, Kind::Gauge, "partitions_owned";
+    /// By how much the oldest entry of a stream has outlived its retention, since a consumer group has not finished it, in seconds.
+    TRIM_OVERDUE = WORK, Kind::Gauge, "trim_overdue_seconds" ["stream"];
     /// Partitions that this worker took over, by cause.
     PARTITION_TAKEOVERS = WORK, Kind::Counter, "partition_takeovers_total" ["cause"];
     /// Commits, by outcome.

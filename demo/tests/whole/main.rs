@@ -152,7 +152,7 @@ async fn what_is_missing_is_said_in_one_line() -> Result<()> {
     let no_data =
         ProgramCommand::new(env!("CARGO_BIN_EXE_demo")).args(["--data", "/nowhere"]).run_to_end(PATIENCE).await?;
     assert_eq!((no_data.status.code(), no_data.stderr.lines().count()), (Some(64), 1), "{}", no_data.stderr);
-    let no_redis = demo(&directory).env("PATH", "/nowhere").run_to_end(PATIENCE).await?;
+    let no_redis = demo(&directory).env("PATH", "/nowhere").env("TEST_REDIS_SERVER", "").run_to_end(PATIENCE).await?;
     assert_eq!(no_redis.status.code(), Some(1));
     assert_eq!(no_redis.stderr, "demo: redis-server is not installed: run `make demo`, which installs it\n");
     ensure_nothing_left(&directory, "")

@@ -4,6 +4,7 @@
 //! against the oracles and in benchmarks. A state after any candle is a function of the series'
 //! candles since its genesis alone; a restart, an eviction or a take-over does not show in it.
 
+mod assignment;
 mod batch;
 mod history;
 mod opened;
@@ -12,6 +13,7 @@ mod series_state;
 mod state_codec;
 mod strategy_state;
 
+pub use assignment::{Holdings, shares};
 pub use batch::{Applied, BatchEffects, Moment, Outcome, apply};
 pub use history::{History, HistoryCandle};
 pub use plan::{Plans, SeriesPlan};

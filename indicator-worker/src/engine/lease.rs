@@ -1,20 +1,18 @@
-//! Leases: who owns which partition, kept alive by this process while it lives.
+//! Leases: which partitions are this process' own, and for how long.
 //!
 //! A lease ends by Redis' own clock. It decides who may start; what a late owner must
 //! not do is decided by the fence, whose value ([`Token`]) the owner's commits are bound to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisTarget};
+use candlewire_common::cluster::Node;
 use candlewire_common::keys::Keys;
-use candlewire_common::metrics::RedisMetrics;
+use candlewire_common::nodes::Nodes;
 use candlewire_common::series::Partition;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::scripts;
 
@@ -31,7 +29,7 @@ pub(super) enum Acquired {
         /// `joined`, `expired` or `handed_over`.
         cause: String,
     },
-    /// Another worker holds it for this long, unless it renews.
+    /// Another worker holds it for this long, unless it renews or hands over.
     Held { holder: String, left: Duration },
 }
 
@@ -42,13 +40,12 @@ pub struct Leases {
     owner: Arc<str>,
     ttl: Duration,
     held: Arc<Mutex<HashMap<Partition, Token>>>,
-    last_holder: Arc<Mutex<String>>,
 }
 
 impl Leases {
     /// Starts with nothing held. `owner` is unique to this process start.
     pub fn new(keys: Keys, owner: impl Into<Arc<str>>, ttl: Duration) -> Self {
-        Self { keys, owner: owner.into(), ttl, held: Arc::default(), last_holder: Arc::default() }
+        Self { keys, owner: owner.into(), ttl, held: Arc::default() }
     }
 
     /// The owner's name: what the consumer groups show.
@@ -74,17 +71,13 @@ impl Leases {
         Ok(Acquired::Taken { token, cause: redis::from_redis_value(detail)? })
     }
 
-    /// Whether another worker was not yet met as a holder, just before. All partitions ask, one tells.
-    pub(super) fn is_news(&self, holder: &str) -> bool {
-        let mut last = self.last_holder.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = *last != holder;
-        holder.clone_into(&mut last);
-        is_news
-    }
-
-    /// Stops renewing a partition, which another worker may then take when its lease runs out.
-    pub(super) fn forget(&self, partition: Partition) {
-        self.held().remove(&partition);
+    /// Stops renewing a partition, which another worker may then take when its lease runs out. One that
+    /// was acquired anew meanwhile is kept.
+    pub(super) fn forget(&self, partition: Partition, token: &Token) {
+        let mut held = self.held();
+        if held.get(&partition) == Some(token) {
+            held.remove(&partition);
+        }
     }
 
     /// Hands a partition over at once.
@@ -94,47 +87,42 @@ impl Leases {
         token: &Token,
         connection: &mut MultiplexedConnection,
     ) -> Result<(), RedisError> {
-        self.forget(partition);
+        self.forget(partition, token);
         self.call(scripts::RELEASE, partition).arg(&token.0).exec_async(connection).await
     }
 
-    /// Renews what is held, three times within a lease, until `stop`. A renewal that fails is tried
-    /// again at the next turn: the fence protects whoever takes over meanwhile.
-    pub async fn keep(self, target: RedisTarget, metrics: RedisMetrics, stop: CancellationToken) {
-        let mut connection = None;
-        loop {
-            tokio::select! {
-                () = sleep(self.ttl / 3) => {}
-                () = stop.cancelled() => return,
-            }
-            let renewed = tokio::select! {
-                renewed = self.renew(&target, &mut connection) => renewed,
-                () = stop.cancelled() => return,
-            };
-            if let Err(error) = renewed {
-                metrics.count(&error);
-                connection = None;
-            }
-        }
+    /// What this process holds.
+    pub(super) fn partitions(&self) -> BTreeSet<Partition> {
+        self.held().keys().copied().collect()
     }
 
-    async fn renew(&self, target: &RedisTarget, kept: &mut Option<MultiplexedConnection>) -> Result<(), RedisError> {
+    /// Renews what is held, and forgets what has become another's. To be called several times within a
+    /// lease. A renewal that fails may come later: the fence protects whoever takes over meanwhile.
+    pub(super) async fn renew(&self, nodes: &mut Nodes) -> Result<(), RedisError> {
         let held: Vec<(Partition, Token)> = self.held().iter().map(|(at, token)| (*at, token.clone())).collect();
-        if held.is_empty() {
-            return Ok(());
+        let mut by_node: HashMap<Node, Vec<(Partition, Token)>> = HashMap::new();
+        for (partition, token) in held {
+            by_node.entry(nodes.of(&self.keys.lease(partition)).await?).or_default().push((partition, token));
         }
-        let mut connection = match kept.take() {
-            Some(connection) => connection,
-            None => target.connect(RESPONSE_TIMEOUT.min(self.ttl)).await?,
-        };
+        // One node's fault is not the others'.
+        let mut outcome = Ok(());
+        for (node, held) in by_node {
+            outcome = self.renew_at(&node, held, nodes).await.and(outcome);
+        }
+        outcome
+    }
+
+    async fn renew_at(&self, node: &Node, held: Vec<(Partition, Token)>, nodes: &mut Nodes) -> Result<(), RedisError> {
         let mut pipe = redis::pipe();
         for (partition, token) in &held {
             let mut call = self.call(scripts::RENEW, *partition);
             call.arg(&*self.owner).arg(self.ttl_ms()).arg(&token.0);
             pipe.add_command(call);
         }
-        pipe.exec_async(&mut connection).await?;
-        *kept = Some(connection);
+        let renewed: Vec<bool> = pipe.query_async(&mut nodes.to(node).await?).await?;
+        for ((partition, token), _) in held.into_iter().zip(renewed).filter(|(_, renewed)| !renewed) {
+            self.forget(partition, &token);
+        }
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The Lua scripts of the lease. Each is sent whole, so that a flush of the script cache is no event.
+//! The Lua scripts of leases and roster. Each is sent whole, so that a flush of the script cache is no event.
 //!
 //! A lease is `<end in ms> <owner>`, by Redis' clock. It has no TTL of its own: under an eviction policy
 //! such as `volatile-ttl` the leases would be the first to go, and workers would take partitions from
@@ -52,4 +52,20 @@ pub(super) const RELEASE: &str = r"
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], '')
 return 1
+";
+
+/// Enters a worker into the roster, forgets those that have been dead for a minute, and answers with
+/// `{now in ms, entries}`.
+///
+/// Keys: workers. Arguments: worker, its life in ms, what it holds.
+pub(super) const ENTER: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%d %s', now + ARGV[2], ARGV[3]))
+local entries = redis.call('HGETALL', KEYS[1])
+for at = 1, #entries, 2 do
+  local till = tonumber(string.match(entries[at + 1], '^%d+'))
+  if not till or till < now - 60000 then redis.call('HDEL', KEYS[1], entries[at]) end
+end
+return {now, entries}
 ";

@@ -11,10 +11,11 @@ use candlewire_common::series::{Partition, Series};
 use candlewire_common::time::{UnixMicros, UnixMillis};
 use candlewire_testkit::{RedisOptions, RedisServer, eventually};
 use redis::aio::MultiplexedConnection;
+use tokio::sync::watch;
 
 use super::commit::Committed;
 use super::lease::Acquired;
-use super::{Leases, PartitionTask, Settings, position, scripts};
+use super::{Leases, PartitionTask, Settings, Share, position, scripts};
 use crate::core::Plans;
 use crate::metrics::WorkerMetrics;
 
@@ -35,12 +36,15 @@ impl Owner {
             keys: config.redis.keys.clone(),
             partitions: config.redis.partitions,
             cache: config.cache.clone(),
+            streams: config.streams,
             batch: 500,
             leases: Leases::new(config.redis.keys.clone(), name, ttl),
             metrics: WorkerMetrics::new(&config.strategies),
         });
-        let connection = settings.target.connect(RESPONSE_TIMEOUT).await.unwrap();
-        Self { task: PartitionTask::new(settings.clone(), P, Plans::new(&config)), connection, settings }
+        let connection = settings.target.connect(&settings.keys.fence(P), RESPONSE_TIMEOUT).await.unwrap();
+        let (_, shares) = watch::channel(Share::from([P]));
+        let task = PartitionTask::new(settings.clone(), P, Plans::new(&config), shares);
+        Self { task, connection, settings }
     }
 
     async fn acquire(&mut self) -> Acquired {
@@ -93,7 +97,7 @@ async fn an_owner_replaced_between_read_and_commit_changes_nothing() {
     let before = written(&redis).await;
 
     let position = position.after(entries[0].id, 1);
-    let committed = late.task.process(&entries, position, &mut late.connection).await.unwrap();
+    let committed = late.task.applier.apply(&entries, position, &mut late.connection).await.unwrap();
     assert_eq!(committed, Committed::Fenced);
     assert_eq!(written(&redis).await, before);
     // Nor can it read on, renew or release what is another's.

@@ -82,8 +82,17 @@ impl Bench {
 
     /// Changes the lease of the workers started from now on.
     pub(crate) fn set_lease(&self, ttl: &str) {
-        let lease = format!("lease_ttl = \"{ttl}\"");
-        std::fs::write(self.file(), self.config.replace("lease_ttl = \"1s\"", &lease)).unwrap();
+        self.edit("lease_ttl = \"1s\"", &format!("lease_ttl = \"{ttl}\""));
+    }
+
+    /// Changes the number of partitions for the workers started from now on, of which [`key`] knows nothing.
+    pub(crate) fn set_partitions(&self, count: u16) {
+        self.edit(&format!("partitions = {PARTITIONS}\n"), &format!("partitions = {count}\n"));
+    }
+
+    fn edit(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.file()).unwrap();
+        std::fs::write(self.file(), text.replace(from, to)).unwrap();
     }
 
     /// Waits until every entry of the series' partition is settled.
@@ -112,7 +121,9 @@ impl Bench {
         groups.arg("GROUPS").arg(key(series, "candles"));
         let groups: Vec<BTreeMap<String, Value>> =
             groups.query_async(&mut connection).await.map_err(|error| error.to_string())?;
-        Ok(groups.first().and_then(|group| group.get("lag")).cloned().unwrap_or_default())
+        let ours = Value::BulkString(b"indicator-workers".to_vec());
+        let ours = groups.iter().find(|group| group.get("name") == Some(&ours));
+        Ok(ours.and_then(|group| group.get("lag")).cloned().unwrap_or_default())
     }
 }
 

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bench;
+mod changes;
 mod crossings;
 mod kills;
 mod restarts;
+mod sharing;
 mod support;
+mod trimming;
 mod worker;

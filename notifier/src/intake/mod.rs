@@ -97,7 +97,7 @@ impl Intake {
     /// Reads over one connection until `stop` or a fault.
     async fn session(&self, stop: &CancellationToken) -> Result<(), RedisError> {
         let mut connection = tokio::select! {
-            connection = self.target.connect(BLOCK + RESPONSE_TIMEOUT) => connection?,
+            connection = self.target.connect(&self.unreadable_key, BLOCK + RESPONSE_TIMEOUT) => connection?,
             () = stop.cancelled() => return Ok(()),
         };
         self.group.create(&mut connection).await?;
