@@ -28,7 +28,7 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 const TRAP_MAX: Duration = Duration::from_millis(300);
 /// How much longer than allowed is waited for a recovery, so that the report can tell how long it took.
 const RECOVERY_PATIENCE: Duration = Duration::from_secs(30);
-/// The end of each commit, and of nothing else that a worker sends.
+/// The end of each transaction: of a commit, and of the look at the position when a partition is taken.
 const COMMIT: &[u8] = b"EXEC\r\n";
 /// From which size on Redis rewrites its append-only file: a small one is loaded quickly.
 const REWRITE_FROM: &str = "16mb";
