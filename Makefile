@@ -22,7 +22,7 @@ test: redis ## Run all tests, on private Redis servers of their own
 
 chaos: redis ## Break workers, connections and Redis 1,000 times, check every signal; SEED=n for another schedule
 	cargo build --release --locked --workspace --bins
-	target/release/chaos --seed $(SEED) --faults 1000 --uneven
+	target/release/chaos --seed $(SEED) --faults 1000
 
 build: ## Build the programs, optimised, into target/release
 	cargo build --release --locked --workspace --bins

@@ -34,6 +34,10 @@ pub struct Arguments {
     #[arg(long)]
     pub uneven: bool,
 
+    /// Let Redis load files that end inside of a transaction: it mistakes what it appends to them
+    #[arg(long)]
+    pub torn: bool,
+
     /// Write the figures to a file, too
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -82,9 +86,13 @@ impl Arguments {
     pub fn replay(&self) -> String {
         let Self { seed, faults, workers_max, lease_ttl, .. } = self;
         let lease = format!("{}ms", lease_ttl.as_millis());
-        let uneven = if self.uneven { " --uneven" } else { "" };
+        let flags: String = [(self.uneven, " --uneven"), (self.torn, " --torn")]
+            .iter()
+            .filter(|flag| flag.0)
+            .map(|flag| flag.1)
+            .collect();
         format!(
-            "target/release/chaos --seed {seed} --faults {faults} --workers-max {workers_max} --lease-ttl {lease}{uneven}"
+            "target/release/chaos --seed {seed} --faults {faults} --workers-max {workers_max} --lease-ttl {lease}{flags}"
         )
     }
 }

@@ -30,11 +30,10 @@ impl Rig {
     /// If one does not even long after it should.
     pub async fn settle(&mut self) -> Result<()> {
         self.crew.heal(true)?;
-        let took = self.alive_again(Instant::now(), "a storm").await?;
+        let healed = Instant::now();
+        let took = self.alive_again(healed, "a storm").await?;
         self.figures.after_storms_ms.add(took);
-        if self.shares {
-            self.wait_even().await?;
-        }
+        self.wait_even(healed).await;
         Ok(())
     }
 
@@ -45,6 +44,7 @@ impl Rig {
     /// If the rig itself fails.
     pub async fn lose(&mut self, fault: &Fault) -> Result<()> {
         if fault.kind == Kind::Join {
+            let joined = Instant::now();
             self.join().await?;
             for place in &self.crew.places {
                 if let Some(worker) = &place.worker {
@@ -52,6 +52,7 @@ impl Rig {
                 }
             }
             self.crew.disturb_all();
+            self.wait_even(joined).await;
             return Ok(());
         }
         self.wait_calm().await?;
@@ -125,8 +126,12 @@ impl Rig {
         calm.await.context("wait for a calm spell")
     }
 
-    /// Waits until every worker owns its share, give or take one partition.
-    async fn wait_even(&mut self) -> Result<()> {
+    /// Waits until every worker owns its share, give or take one partition, if that is asked for. The time counts from
+    /// the last coming or healing of a worker.
+    async fn wait_even(&mut self, since: Instant) {
+        if !self.shares {
+            return;
+        }
         let names: Vec<String> =
             self.crew.alive().iter().filter_map(|at| self.crew.name(*at)).map(str::to_owned).collect();
         let control = &mut self.control;
@@ -135,11 +140,10 @@ impl Rig {
             let shares = shares(&names, &owners);
             if is_even(&shares, owners.len()) { Ok(()) } else { Err(format!("shares are {shares:?}")) }
         });
-        match even.await {
-            Ok(()) => self.figures.even_ms.add(self.same_since.elapsed()),
-            Err(error) => self.figures.incidents.push(format!("shares are not even: {error}")),
+        if let Err(error) = even.await {
+            self.figures.late.push(format!("shares are not even: {error}"));
         }
-        Ok(())
+        self.figures.even_ms.add(since.elapsed());
     }
 }
 

@@ -13,7 +13,7 @@ const HAND_OVER_MAX: Duration = Duration::from_secs(1);
 const TAKE_OVER_MARGIN: Duration = Duration::from_secs(1);
 /// How long after Redis' return, or the last fault of a storm, every partition must be alive.
 pub const RECOVERY_MAX: Duration = Duration::from_secs(5);
-/// How long after workers came or went shares must be even.
+/// How long after workers came or were healed shares must be even.
 pub const EVEN_MAX: Duration = Duration::from_secs(10);
 
 /// Spans that were measured, in milliseconds.
@@ -91,7 +91,7 @@ pub struct Figures {
     pub recoveries_ms: Spans,
     /// The same from the end of a storm.
     pub after_storms_ms: Spans,
-    /// From the last coming or going of a worker to even shares.
+    /// From the last coming or healing of a worker to even shares.
     pub even_ms: Spans,
     /// Bytes cut off the append-only file.
     pub cut_bytes: u64,
@@ -103,6 +103,8 @@ pub struct Figures {
     pub fenced: u64,
     /// How long it all took, in milliseconds.
     pub took_ms: u64,
+    /// What stood still when its time was up, a line for each.
+    pub late: Vec<String>,
     /// What else went wrong, a line for each.
     pub incidents: Vec<String>,
 }
@@ -140,7 +142,7 @@ impl Figures {
             Some(format!("{what} took {} ms, {} ms are allowed", longest.as_millis(), limit.as_millis()))
         });
         let nothing = (self.expected == 0).then(|| "no signal was expected: nothing was tested".to_owned());
-        wrong.chain(late).chain(nothing).chain(self.incidents.iter().cloned()).collect()
+        wrong.chain(late).chain(nothing).chain(self.late.iter().chain(&self.incidents).cloned()).collect()
     }
 }
 

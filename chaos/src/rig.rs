@@ -19,7 +19,7 @@ use crate::crew::Crew;
 use crate::figures::{Figures, RECOVERY_MAX};
 use crate::schedule::{Fault, Kind, workers_at_first};
 use crate::series::{self, GROUP, PARTITIONS, Series, key};
-use crate::tail::Mark;
+use crate::tail::{self, Mark};
 use crate::worker::Affliction;
 
 /// How long a worker that was told to stop may take.
@@ -28,7 +28,7 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 const TRAP_MAX: Duration = Duration::from_millis(300);
 /// How much longer than allowed is waited for a recovery, so that the report can tell how long it took.
 const RECOVERY_PATIENCE: Duration = Duration::from_secs(30);
-/// The end of each commit, and of nothing else that a worker sends.
+/// The end of each transaction: of a commit, and of the look at the position when a partition is taken.
 const COMMIT: &[u8] = b"EXEC\r\n";
 /// From which size on Redis rewrites its append-only file: a small one is loaded quickly.
 const REWRITE_FROM: &str = "16mb";
@@ -46,8 +46,8 @@ pub struct Rig {
     pub lease_ttl: Duration,
     /// Whether shares must be even.
     pub shares: bool,
-    /// Since when the same workers live.
-    pub same_since: Instant,
+    /// Whether Redis may load a file that ends inside of a transaction.
+    torn: bool,
     redis: RedisServer,
     states: Vec<Series>,
     _directory: TempDir,
@@ -73,7 +73,7 @@ impl Rig {
             figures: Figures::default(),
             lease_ttl: terms.lease_ttl,
             shares: !arguments.uneven,
-            same_since: Instant::now(),
+            torn: arguments.torn,
             redis,
             states: series::all().into_iter().filter(|series| !series.is_recursive).collect(),
             _directory: directory,
@@ -219,7 +219,6 @@ impl Rig {
     /// If it does not start.
     pub async fn join(&mut self) -> Result<()> {
         self.crew.join().await?;
-        self.same_since = Instant::now();
         Ok(())
     }
 
@@ -259,7 +258,6 @@ impl Rig {
     }
 
     async fn follow(&mut self) -> Result<()> {
-        self.same_since = Instant::now();
         if self.crew.alive().is_empty() { self.join().await } else { Ok(()) }
     }
 
@@ -274,6 +272,9 @@ impl Rig {
         } else {
             self.redis.kill()?;
             sleep(fault.lasts).await;
+        }
+        if !self.torn {
+            self.figures.cut_bytes += tail::mend(&data).context("mend the append-only file")?;
         }
         self.redis.restart().await?;
         let back = Instant::now();
@@ -295,7 +296,7 @@ impl Rig {
     pub async fn alive_again(&mut self, since: Instant, what: &str) -> Result<Duration> {
         let standing = self.control.probe(RECOVERY_MAX).await;
         if let Err(error) = standing {
-            self.figures.incidents.push(format!("{RECOVERY_MAX:?} after {what}: {error:#}"));
+            self.figures.late.push(format!("{RECOVERY_MAX:?} after {what}: {error:#}"));
             self.crew.heal(true)?;
             self.control.probe(RECOVERY_PATIENCE).await?;
         }

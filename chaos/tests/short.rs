@@ -21,7 +21,7 @@ async fn sixty_faults_of_every_kind_lose_and_double_nothing() -> Result<()> {
     let directory = TempDir::new()?;
     let json = directory.path().join("figures.json");
     let command = ProgramCommand::new(env!("CARGO_BIN_EXE_chaos"))
-        .args(["--faults", &FAULTS.to_string(), "--uneven", "--json"])
+        .args(["--faults", &FAULTS.to_string(), "--json"])
         .arg(&json)
         .env("TMPDIR", directory.path());
     let run = command.run_to_end(DEADLINE).await?;
