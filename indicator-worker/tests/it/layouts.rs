@@ -27,6 +27,12 @@ pub(crate) struct Layouts {
 }
 
 impl Layouts {
+    /// How many partitions the data is in, or on its way to.
+    pub(crate) async fn layout(&self) -> String {
+        let mut connection = self.bench.connection().await;
+        redis::cmd("HGET").arg("cw:meta").arg("partitions").query_async(&mut connection).await.unwrap()
+    }
+
     /// A Redis with `count` partitions for this many series, and nothing published.
     pub(crate) async fn start(count: u16, series: i64, candles: i64) -> Self {
         let config = format!("{}[cache]\nhistory = 1000\n", config());
