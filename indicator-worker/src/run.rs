@@ -73,8 +73,7 @@ async fn work(
     let (mut coordinator, shares) = Coordinator::new(target.clone(), &config.redis, leases.clone(), ttl, redis);
     let settings = Arc::new(Settings {
         target,
-        keys: config.redis.keys.clone(),
-        partitions: config.redis.partitions,
+        redis: config.redis.clone(),
         cache: config.cache.clone(),
         streams: config.streams,
         batch: config.worker.batch,

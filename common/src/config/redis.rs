@@ -13,7 +13,7 @@ pub(super) const DEFAULT_URL: &str = "redis://127.0.0.1:6379/0";
 pub(crate) const DEFAULT_PORT: u16 = 6_379;
 
 /// How to reach Redis, and how the keys are laid out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RedisConfig {
     urls: Vec<SecretString>,
     /// Whether the URLs are nodes of a Redis Cluster.

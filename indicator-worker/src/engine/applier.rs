@@ -45,7 +45,7 @@ impl Applier {
     ) -> Result<Committed, RedisError> {
         let settings = self.settings.clone();
         let (metrics, read) = (&settings.metrics, UnixMicros::now());
-        let place = Place { partition: self.partition, partitions: settings.partitions };
+        let place = Place { partition: self.partition, partitions: settings.redis.partitions };
         let decoded: Vec<Result<CandleEntry<'_>, Unusable>> =
             entries.iter().map(|entry| CandleEntry::decode(entry.id, &entry.fields, place, read.millis())).collect();
         metrics.read(&decoded, read);
@@ -60,7 +60,7 @@ impl Applier {
 
         let started = Instant::now();
         let commit = Commit {
-            keys: &settings.keys,
+            keys: &settings.redis.keys,
             partition: self.partition,
             cache: &settings.cache,
             entries,
@@ -107,7 +107,7 @@ impl Applier {
             return Ok(());
         }
         let loader = Loader {
-            keys: &settings.keys,
+            keys: &settings.redis.keys,
             partition: self.partition,
             cache: &settings.cache,
             metrics: &settings.metrics,
@@ -121,7 +121,8 @@ impl Applier {
 
     fn tell_of(&self, effects: &BatchEffects<'_>, entries: &[StreamEntry]) {
         if let Some((at, reason)) = effects.dead.first() {
-            let (count, id, dead) = (effects.dead.len(), entries[*at].id, self.settings.keys.dead(self.partition));
+            let (count, id, dead) =
+                (effects.dead.len(), entries[*at].id, self.settings.redis.keys.dead(self.partition));
             tracing::warn!(partition = self.partition.0, entry_id = %id, "{count} unusable in this batch, moved to {dead}; {id}: {reason}");
         }
         for signal in &effects.signals {

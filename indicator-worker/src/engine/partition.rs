@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use candlewire_common::backoff;
-use candlewire_common::config::{CacheConfig, StreamsConfig};
+use candlewire_common::config::{CacheConfig, RedisConfig, StreamsConfig};
 use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget, describe};
-use candlewire_common::keys::Keys;
-use candlewire_common::series::{Partition, Partitions};
+use candlewire_common::meta::{self, MetaError};
+use candlewire_common::series::Partition;
 use candlewire_common::stream::{StreamEntry, read_reply};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
@@ -43,10 +43,8 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// Where Redis is.
     pub target: RedisTarget,
-    /// Names of its keys.
-    pub keys: Keys,
-    /// How many partitions there are.
-    pub partitions: Partitions,
+    /// How its keys are laid out.
+    pub redis: RedisConfig,
     /// The cache's settings.
     pub cache: CacheConfig,
     /// How long streams are kept.
@@ -83,6 +81,8 @@ pub(super) struct Read {
 enum Ended {
     /// The partition is to be another's, or nobody's as the process stops.
     Leaving,
+    /// The partitions are divided otherwise by now: the process is about to end.
+    Outdated,
     /// Another worker has the partition; its lease has this long to run.
     Held(Duration),
     /// Another worker took over.
@@ -114,6 +114,10 @@ impl PartitionTask {
                 Ok(Ended::Leaving | Ended::Lost) => {
                     connection = None;
                     Duration::ZERO
+                }
+                Ok(Ended::Outdated) => {
+                    connection = None;
+                    HELD_MOST
                 }
                 Ok(Ended::Held(left)) => left.clamp(HELD_LEAST, HELD_MOST),
                 Err(error) => {
@@ -164,13 +168,14 @@ impl PartitionTask {
         };
         self.settings.metrics.partitions_owned.increment(1.0);
         let ended = match self.begin(&cause, &mut connection).await {
-            Ok(position) => self.serve(&token, position, &mut connection, stop).await,
+            Ok(Some(position)) => self.serve(&token, position, &mut connection, stop).await,
+            Ok(None) => Ok(Ended::Outdated),
             Err(error) => Err(error),
         };
         self.settings.metrics.partitions_owned.decrement(1.0);
         self.settings.metrics.overdue.forget(self.partition);
         match &ended {
-            Ok(Ended::Leaving) => self.release(&token).await,
+            Ok(Ended::Leaving | Ended::Outdated) => self.release(&token).await,
             // The connection is not kept: it watches a fence that has changed, and would refuse the next transaction.
             Ok(Ended::Lost) => {
                 tracing::warn!(
@@ -185,9 +190,17 @@ impl PartitionTask {
         ended
     }
 
-    async fn begin(&mut self, cause: &str, connection: &mut MultiplexedConnection) -> Result<Position, RedisError> {
-        let stream = self.settings.keys.candles(self.partition);
-        position::ensure_group(&stream, &self.settings.keys.position(self.partition), connection).await?;
+    /// Reads the position; `None` where the layout is no longer this worker's own.
+    async fn begin(
+        &mut self,
+        cause: &str,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<Option<Position>, RedisError> {
+        if !self.is_own_layout(connection).await? {
+            return Ok(None);
+        }
+        let stream = self.settings.redis.keys.candles(self.partition);
+        position::ensure_group(&stream, &self.settings.redis.keys.position(self.partition), connection).await?;
         position::show_owner(&stream, self.settings.leases.owner(), connection).await?;
         let position = position::read(&stream, connection).await?;
         self.settings.metrics.took_over(cause);
@@ -198,7 +211,24 @@ impl PartitionTask {
             self.partition,
             position.last
         );
-        Ok(position)
+        Ok(Some(position))
+    }
+
+    /// Whether the partitions are still divided as this worker knows it: asked while it has the lease, since
+    /// it may have slept through a change until a moment ago. That it ends then is the coordinator's doing.
+    async fn is_own_layout(&self, connection: &mut MultiplexedConnection) -> Result<bool, RedisError> {
+        let redis = &self.settings.redis;
+        let verified = if redis.cluster {
+            let mut other = self.settings.target.connect(&redis.keys.meta(), RESPONSE_TIMEOUT).await?;
+            meta::verify(&mut other, redis).await
+        } else {
+            meta::verify(connection, redis).await
+        };
+        match verified {
+            Ok(_) => Ok(true),
+            Err(MetaError::Redis(error)) => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     async fn serve(
@@ -228,7 +258,7 @@ impl PartitionTask {
                     return Ok(Ended::Lost);
                 }
             } else if position.entries_read.is_none() {
-                position = position::read(&self.settings.keys.candles(self.partition), connection).await?;
+                position = position::read(&self.settings.redis.keys.candles(self.partition), connection).await?;
             }
             trimmer.trim_if_due(candles, connection).await?;
         }
@@ -243,9 +273,9 @@ impl PartitionTask {
         position: Position,
         connection: &mut MultiplexedConnection,
     ) -> Result<Option<Read>, RedisError> {
-        let fence = self.settings.keys.fence(self.partition);
+        let fence = self.settings.redis.keys.fence(self.partition);
         let mut pipe = redis::pipe();
-        let stream = self.settings.keys.candles(self.partition);
+        let stream = self.settings.redis.keys.candles(self.partition);
         pipe.cmd("WATCH").arg(&fence).ignore().cmd("GET").arg(&fence).cmd("XLEN").arg(&stream);
         pipe.cmd("XREAD").arg("COUNT").arg(self.settings.batch).arg("BLOCK").arg(BLOCK_MS);
         pipe.arg("STREAMS").arg(&stream).arg(position.last.to_string());
@@ -272,7 +302,7 @@ impl PartitionTask {
 
     /// Connects to the server that holds the partition's keys.
     async fn connect(&self, patience: Duration) -> Result<MultiplexedConnection, RedisError> {
-        self.settings.target.connect(&self.settings.keys.fence(self.partition), patience).await
+        self.settings.target.connect(&self.settings.redis.keys.fence(self.partition), patience).await
     }
 
     /// Counts a fault, and logs it unless it is the one being waited out. That a connection is gone

@@ -33,15 +33,14 @@ impl Owner {
         let config = Config::from_text(&text, None, &[]).unwrap();
         let settings = Arc::new(Settings {
             target: RedisTarget::new(&config.redis).unwrap(),
-            keys: config.redis.keys.clone(),
-            partitions: config.redis.partitions,
+            redis: config.redis.clone(),
             cache: config.cache.clone(),
             streams: config.streams,
             batch: 500,
             leases: Leases::new(config.redis.keys.clone(), name, ttl),
             metrics: WorkerMetrics::new(&config.strategies),
         });
-        let connection = settings.target.connect(&settings.keys.fence(P), RESPONSE_TIMEOUT).await.unwrap();
+        let connection = settings.target.connect(&settings.redis.keys.fence(P), RESPONSE_TIMEOUT).await.unwrap();
         let (_, shares) = watch::channel(Share::from([P]));
         let task = PartitionTask::new(settings.clone(), P, Plans::new(&config), shares);
         Self { task, connection, settings }
@@ -81,7 +80,7 @@ async fn an_owner_replaced_between_read_and_commit_changes_nothing() {
     publish(&redis, 1).await;
     let mut late = Owner::new(&redis, "late", Duration::from_millis(500)).await;
     let Acquired::Taken { token, .. } = late.acquire().await else { panic!("held by nobody") };
-    let stream = late.settings.keys.candles(P);
+    let stream = late.settings.redis.keys.candles(P);
     position::ensure_group(&stream, "cw:{0}:position", &mut late.connection).await.unwrap();
     let position = position::read(&stream, &mut late.connection).await.unwrap();
     let entries = late.task.read(&token, position, &mut late.connection).await.unwrap().unwrap().entries;

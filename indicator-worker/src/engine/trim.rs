@@ -69,7 +69,7 @@ struct Finished {
 impl Trimmer {
     /// Trims for the first time as soon as it is asked to.
     pub(super) fn new(settings: &Settings, partition: Partition) -> Self {
-        let (keys, StreamsConfig { candles, candles_max, signals, dead }) = (&settings.keys, settings.streams);
+        let (keys, StreamsConfig { candles, candles_max, signals, dead }) = (&settings.redis.keys, settings.streams);
         let stream = |kind, key, retention, length_max, expected| Stream {
             kind,
             key,
