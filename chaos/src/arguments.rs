@@ -30,14 +30,6 @@ pub struct Arguments {
     #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = lease)]
     pub lease_ttl: Duration,
 
-    /// Don't ask that workers share the partitions evenly
-    #[arg(long)]
-    pub uneven: bool,
-
-    /// Let Redis load files that end inside of a transaction: it mistakes what it appends to them
-    #[arg(long)]
-    pub torn: bool,
-
     /// Write the figures to a file, too
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -86,14 +78,7 @@ impl Arguments {
     pub fn replay(&self) -> String {
         let Self { seed, faults, workers_max, lease_ttl, .. } = self;
         let lease = format!("{}ms", lease_ttl.as_millis());
-        let flags: String = [(self.uneven, " --uneven"), (self.torn, " --torn")]
-            .iter()
-            .filter(|flag| flag.0)
-            .map(|flag| flag.1)
-            .collect();
-        format!(
-            "target/release/chaos --seed {seed} --faults {faults} --workers-max {workers_max} --lease-ttl {lease}{flags}"
-        )
+        format!("target/release/chaos --seed {seed} --faults {faults} --workers-max {workers_max} --lease-ttl {lease}")
     }
 }
 
@@ -110,7 +95,7 @@ mod tests {
 
     #[test]
     fn replay_command_is_read_back_as_the_same_terms() -> Result<(), clap::Error> {
-        let one = Arguments::try_parse_from(["chaos", "--seed", "7", "--lease-ttl", "1500ms", "--uneven"])?;
+        let one = Arguments::try_parse_from(["chaos", "--seed", "7", "--lease-ttl", "1500ms"])?;
         let again = Arguments::try_parse_from(one.replay().split(' '))?;
         assert_eq!((again.replay(), again.seed, again.lease_ttl), (one.replay(), 7, Duration::from_millis(1_500)));
         assert!(Arguments::try_parse_from(["chaos", "--lease-ttl", "1ms"]).is_err());

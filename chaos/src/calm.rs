@@ -126,12 +126,9 @@ impl Rig {
         calm.await.context("wait for a calm spell")
     }
 
-    /// Waits until every worker owns its share, give or take one partition, if that is asked for. The time counts from
-    /// the last coming or healing of a worker.
+    /// Waits until every worker owns its share, give or take one partition. The time counts from the
+    /// last coming or healing of a worker.
     async fn wait_even(&mut self, since: Instant) {
-        if !self.shares {
-            return;
-        }
         let names: Vec<String> =
             self.crew.alive().iter().filter_map(|at| self.crew.name(*at)).map(str::to_owned).collect();
         let control = &mut self.control;

@@ -83,6 +83,22 @@ impl Control {
         eventually(PATIENCE, async || self.ask(pipe).await).await.context("ask the private redis")
     }
 
+    /// Returns `Ok` once Redis has rewritten its append-only file since it started, else what it says of that.
+    ///
+    /// # Errors
+    ///
+    /// If it has not, or does not answer.
+    pub async fn is_file_rewritten(&mut self) -> Result<(), String> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("INFO").arg("persistence");
+        let (info,): (redis::InfoDict,) = self.ask(&pipe).await.map_err(|error| error.to_string())?;
+        let number = |name: &str| info.get::<i64>(name);
+        match (number("aof_last_rewrite_time_sec"), number("aof_rewrite_in_progress")) {
+            (Some(0..), Some(0)) => Ok(()),
+            seen => Err(format!("last rewrite and rewrite under way: {seen:?}")),
+        }
+    }
+
     /// Returns the owner of each partition, where exactly one is shown.
     ///
     /// # Errors

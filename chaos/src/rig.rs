@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use candlewire_testkit::eventually;
 use candlewire_testkit::redis_server::{AppendOnly, RedisOptions, RedisServer};
 use fastrand::Rng;
 use redis::Pipeline;
@@ -19,7 +20,7 @@ use crate::crew::Crew;
 use crate::figures::{Figures, RECOVERY_MAX};
 use crate::schedule::{Fault, Kind, workers_at_first};
 use crate::series::{self, GROUP, PARTITIONS, Series, key};
-use crate::tail::{self, Mark};
+use crate::tail::Mark;
 use crate::worker::Affliction;
 
 /// How long a worker that was told to stop may take.
@@ -30,6 +31,8 @@ const TRAP_MAX: Duration = Duration::from_millis(300);
 const RECOVERY_PATIENCE: Duration = Duration::from_secs(30);
 /// The end of each transaction: of a commit, and of the look at the position when a partition is taken.
 const COMMIT: &[u8] = b"EXEC\r\n";
+/// How long the workers may take to have Redis rewrite its file after a start.
+const REWRITE_MAX: Duration = Duration::from_secs(15);
 /// From which size on Redis rewrites its append-only file: a small one is loaded quickly.
 const REWRITE_FROM: &str = "16mb";
 
@@ -44,10 +47,8 @@ pub struct Rig {
     pub figures: Figures,
     /// The workers' lease.
     pub lease_ttl: Duration,
-    /// Whether shares must be even.
-    pub shares: bool,
-    /// Whether Redis may load a file that ends inside of a transaction.
-    torn: bool,
+    /// Whether the file that Redis has loaded may end inside of a transaction.
+    is_torn: bool,
     redis: RedisServer,
     states: Vec<Series>,
     _directory: TempDir,
@@ -72,8 +73,7 @@ impl Rig {
             control,
             figures: Figures::default(),
             lease_ttl: terms.lease_ttl,
-            shares: !arguments.uneven,
-            torn: arguments.torn,
+            is_torn: false,
             redis,
             states: series::all().into_iter().filter(|series| !series.is_recursive).collect(),
             _directory: directory,
@@ -263,6 +263,9 @@ impl Rig {
 
     /// Kills Redis and brings it back, with its file or without the end of it.
     async fn crash(&mut self, fault: &Fault, random: &mut Rng) -> Result<()> {
+        if std::mem::replace(&mut self.is_torn, fault.kind == Kind::RedisLoss) {
+            self.rewritten().await;
+        }
         let data = self.redis.directory().to_owned();
         if fault.kind == Kind::RedisLoss {
             let mark = Mark::set(&data).context("mark the end of the append-only file")?;
@@ -272,9 +275,6 @@ impl Rig {
         } else {
             self.redis.kill()?;
             sleep(fault.lasts).await;
-        }
-        if !self.torn {
-            self.figures.cut_bytes += tail::mend(&data).context("mend the append-only file")?;
         }
         self.redis.restart().await?;
         let back = Instant::now();
@@ -286,6 +286,16 @@ impl Rig {
             self.figures.recoveries_ms.add(took);
         }
         Ok(())
+    }
+
+    /// Waits until the workers have had Redis rewrite its file. Up to version 8.0 it takes what it appends to a file
+    /// that ends inside of a transaction for a part of that; loaded once more before that end is gone, the file brings
+    /// half of the transaction back, which no worker can help.
+    async fn rewritten(&mut self) {
+        let rewritten = eventually(REWRITE_MAX, async || self.control.is_file_rewritten().await).await;
+        if let Err(error) = rewritten {
+            self.figures.incidents.push(format!("the append-only file was not rewritten after a crash: {error}"));
+        }
     }
 
     /// Waits until a probe is applied in every partition, and returns how long that took.
