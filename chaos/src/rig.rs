@@ -264,7 +264,7 @@ impl Rig {
     /// Kills Redis and brings it back, with its file or without the end of it.
     async fn crash(&mut self, fault: &Fault, random: &mut Rng) -> Result<()> {
         if std::mem::replace(&mut self.is_torn, fault.kind == Kind::RedisLoss) {
-            self.rewritten().await;
+            self.rewritten().await?;
         }
         let data = self.redis.directory().to_owned();
         if fault.kind == Kind::RedisLoss {
@@ -291,11 +291,17 @@ impl Rig {
     /// Waits until the workers have had Redis rewrite its file. Up to version 8.0 it takes what it appends to a file
     /// that ends inside of a transaction for a part of that; loaded once more before that end is gone, the file brings
     /// half of the transaction back, which no worker can help.
-    async fn rewritten(&mut self) {
+    async fn rewritten(&mut self) -> Result<()> {
+        if self.control.is_file_rewritten().await.is_ok() {
+            return Ok(());
+        }
+        // Workers that are frozen see nothing to it.
+        self.crew.heal(true)?;
         let rewritten = eventually(REWRITE_MAX, async || self.control.is_file_rewritten().await).await;
         if let Err(error) = rewritten {
             self.figures.incidents.push(format!("the append-only file was not rewritten after a crash: {error}"));
         }
+        Ok(())
     }
 
     /// Waits until a probe is applied in every partition, and returns how long that took.

@@ -105,6 +105,10 @@ impl PartitionTask {
         let mut delays = backoff::redis();
         let mut connection = None;
         loop {
+            if !self.shares.borrow().contains(&self.partition) {
+                // What is left over now may be broken long before the partition comes back.
+                (connection, self.trouble) = (None, None);
+            }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -119,7 +123,11 @@ impl PartitionTask {
                     connection = None;
                     HELD_MOST
                 }
-                Ok(Ended::Held(left)) => left.clamp(HELD_LEAST, HELD_MOST),
+                Ok(Ended::Held(left)) => {
+                    // Redis answers again.
+                    self.trouble = None;
+                    left.clamp(HELD_LEAST, HELD_MOST)
+                }
                 Err(error) => {
                     connection = None;
                     if self.trouble.is_none() {
