@@ -124,7 +124,13 @@ impl<'a> Coordinator<'a> {
     /// [`Fault::Usage`] when the layout of the keys is no longer this process' own.
     pub async fn run(&mut self, stop: CancellationToken) -> Result<()> {
         while !stop.is_cancelled() {
-            match self.turn().await {
+            // A turn may be dropped at any point; the others must not wait for one that hangs.
+            let turned = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                turned = self.turn() => turned,
+            };
+            match turned {
                 Ok(seen) => self.follow(seen),
                 Err(Failed::Layout(fault)) => return Err(fault.into()),
                 Err(Failed::Redis(error)) => self.wait_out(&error),
@@ -144,7 +150,7 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    /// Renews what is due, and reads the roster.
+    /// Renews what is due, and reads the roster. Cancel-safe: what it has not noted is done again.
     async fn turn(&mut self) -> Result<Seen, Failed> {
         let now = Instant::now();
         if now < self.due && self.leases.partitions() == self.entered.1 {
@@ -214,7 +220,10 @@ impl<'a> Coordinator<'a> {
             tracing::warn!("leases can't be renewed, trying again: {}", describe(error));
         }
         self.trouble = Some(fault);
-        self.nodes.forget();
+        // A lone server that only refuses for now is still the right one.
+        if fault != RedisFault::Unavailable || self.target.is_cluster() {
+            self.nodes.forget();
+        }
         self.due = Instant::now();
     }
 
