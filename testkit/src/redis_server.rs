@@ -153,8 +153,15 @@ impl RedisServer {
     /// As [`Self::start`].
     pub async fn restart(&mut self) -> Result<(), RedisServerError> {
         self.kill()?;
-        self.process = self.command.spawn(self.directory.path())?;
-        self.answered().await
+        let mut tries = 1;
+        loop {
+            self.process = self.command.spawn(self.directory.path())?;
+            match self.answered().await {
+                // The port was nobody's for a moment, in which another test may have tried whether it is free.
+                Err(_) if tries < PORT_TRIES && self.process.ended()?.is_some() => tries += 1,
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Freezes the server with SIGSTOP: connections stay open and nothing answers.
