@@ -13,6 +13,7 @@ pub mod config;
 pub mod connection;
 pub mod decimal;
 pub mod exit;
+pub mod group;
 pub mod health;
 pub mod indicator;
 pub mod keys;

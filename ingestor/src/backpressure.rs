@@ -13,12 +13,11 @@ use std::fmt;
 use std::time::Duration;
 
 use candlewire_common::connection::RedisFault;
+use candlewire_common::group::Group;
 use candlewire_common::keys::WORKER_GROUP;
 use redis::aio::ConnectionLike;
 use redis::{InfoDict, RedisError, RedisResult, Value};
 use tokio::time::Instant;
-
-use crate::groups::Group;
 
 /// The longest time between two looks at the memory.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -228,7 +227,7 @@ mod tests {
     }
 
     fn group(name: &str, ms: u64, lag: u64) -> Group {
-        Group { name: name.to_owned(), last: EntryId { ms, seq: 0 }, lag: Some(lag), pending: 0 }
+        Group { name: name.to_owned(), last: EntryId { ms, seq: 0 }, entries_read: None, lag: Some(lag), pending: 0 }
     }
 
     fn info(text: &str) -> InfoDict {

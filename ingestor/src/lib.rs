@@ -10,7 +10,6 @@ pub mod candle_file;
 pub mod candle_row;
 pub mod columns;
 pub mod csv_rows;
-pub mod groups;
 pub mod open_time;
 pub mod pace;
 pub mod partition_stream;

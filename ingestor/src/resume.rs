@@ -16,14 +16,13 @@ use std::collections::{HashMap, HashSet};
 
 use candlewire_common::candle::ClosedCandle;
 use candlewire_common::candle_entry::{CandleEntry, Place};
+use candlewire_common::group::Group;
 use candlewire_common::keys::{Keys, WORKER_GROUP};
 use candlewire_common::series::Series;
 use candlewire_common::stream::{EntryId, ReplyError, StreamEntry, range_reply};
 use candlewire_common::time::UnixMillis;
 use redis::aio::ConnectionLike;
 use redis::{ErrorKind, RedisError, RedisResult, Value};
-
-use crate::groups::Group;
 
 /// How many entries are read at once: some 300 KB.
 const CHUNK: usize = 1_000;
@@ -121,7 +120,7 @@ async fn position(connection: &mut impl ConnectionLike, stream: &str) -> Result<
     pipe.ignore_errors().cmd("XINFO").arg("GROUPS").arg(stream);
     let (groups,): (RedisResult<Value>,) = pipe.query_async(connection).await?;
     let groups = groups.map(Group::read_all).unwrap_or_default();
-    Ok(groups.into_iter().find(|group| group.name == WORKER_GROUP).map(|group| group.last).unwrap_or_default())
+    Ok(Group::find(&groups, WORKER_GROUP).map(|group| group.last).unwrap_or_default())
 }
 
 fn entries(reply: Value) -> Result<Vec<StreamEntry>, RedisError> {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
+use candlewire_common::group::Group;
 use candlewire_common::keys::WORKER_GROUP;
 use candlewire_common::stream::{EntryId, EntryIdError};
 use redis::aio::MultiplexedConnection;
@@ -100,18 +101,16 @@ pub(super) async fn show_owner(
 pub(crate) async fn read(stream: &str, connection: &mut MultiplexedConnection) -> Result<Position, RedisError> {
     let mut pipe = redis::pipe();
     pipe.atomic().cmd("XINFO").arg("GROUPS").arg(stream).cmd("XINFO").arg("STREAM").arg(stream);
-    let (groups, stream): (Vec<Info>, Info) = pipe.query_async(connection).await?;
-    let ours = groups.iter().find(|group| field(group, "name").as_deref() == Some(WORKER_GROUP));
-    let Some(ours) = ours else {
+    let (groups, stream): (Value, Info) = pipe.query_async(connection).await?;
+    let groups = Group::read_all(groups);
+    let Some(ours) = Group::find(&groups, WORKER_GROUP) else {
         return Err(RedisError::from((
             redis::ErrorKind::Client,
             "the consumer group vanished",
             WORKER_GROUP.to_owned(),
         )));
     };
-    let number = |value: Option<String>| value.and_then(|text| text.parse::<u64>().ok());
-    let last = field(ours, "last-delivered-id").and_then(|id| id.parse().ok()).unwrap_or_default();
-    let lag = number(field(ours, "lag"));
-    let from_lag = number(field(&stream, "entries-added")).zip(lag).and_then(|(added, lag)| added.checked_sub(lag));
-    Ok(Position { last, entries_read: number(field(ours, "entries-read")).or(from_lag) })
+    let added = field(&stream, "entries-added").and_then(|text| text.parse::<u64>().ok());
+    let from_lag = added.zip(ours.lag).and_then(|(added, lag)| added.checked_sub(lag));
+    Ok(Position { last: ours.last, entries_read: ours.entries_read.or(from_lag) })
 }

@@ -6,11 +6,11 @@
 //! old position. A group that nobody serves therefore holds up the trimming, which is said and measured, and
 //! the publisher waits before the stream grows without bounds.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use candlewire_common::config::StreamsConfig;
 use candlewire_common::connection::{RedisFault, describe};
+use candlewire_common::group::Group;
 use candlewire_common::keys::{NOTIFIER_GROUP, WORKER_GROUP};
 use candlewire_common::metrics::RedisMetrics;
 use candlewire_common::series::Partition;
@@ -148,24 +148,20 @@ impl Stream {
 
     /// How much every group has finished; `None` where the expected group is missing.
     async fn finished(&self, connection: &mut MultiplexedConnection) -> Result<Option<Finished>, RedisError> {
-        let groups: Vec<HashMap<String, Value>> =
-            redis::cmd("XINFO").arg("GROUPS").arg(&self.key).query_async(connection).await?;
-        let mut positions = Vec::with_capacity(groups.len());
-        let mut pipe = redis::pipe();
-        for group in &groups {
-            let name = text(group, "name");
-            pipe.cmd("XPENDING").arg(&self.key).arg(&name);
-            // A position that can't be read is as good as none.
-            positions.push((text(group, "last-delivered-id").parse().unwrap_or_default(), name));
-        }
-        if self.expected.is_some_and(|expected| !positions.iter().any(|(_, name)| name == expected)) {
+        let groups: Value = redis::cmd("XINFO").arg("GROUPS").arg(&self.key).query_async(connection).await?;
+        let groups = Group::read_all(groups);
+        if self.expected.is_some_and(|expected| Group::find(&groups, expected).is_none()) {
             return Ok(None);
         }
+        let mut pipe = redis::pipe();
+        for group in &groups {
+            pipe.cmd("XPENDING").arg(&self.key).arg(&group.name);
+        }
         let pending: Vec<Value> = if pipe.is_empty() { Vec::new() } else { pipe.query_async(connection).await? };
-        let unfinished = positions
+        let unfinished = groups
             .into_iter()
             .zip(pending)
-            .map(|((last, name), pending)| (smallest_pending(&pending).unwrap_or_else(|| after(last)), name));
+            .map(|(group, pending)| (smallest_pending(&pending).unwrap_or_else(|| after(group.last)), group.name));
         let behind = unfinished.min();
         let (before, last) = behind.map_or((None, None), |(before, name)| (Some(before), Some(name)));
         Ok(Some(Finished { before, last }))
@@ -246,8 +242,4 @@ fn after(id: EntryId) -> EntryId {
         Some(seq) => EntryId { ms: id.ms, seq },
         None => EntryId { ms: id.ms.saturating_add(1), seq: 0 },
     }
-}
-
-fn text(info: &HashMap<String, Value>, field: &str) -> String {
-    info.get(field).and_then(|value| redis::from_redis_value_ref(value).ok()).unwrap_or_default()
 }

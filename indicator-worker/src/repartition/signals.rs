@@ -2,9 +2,8 @@
 //!
 //! Decides that, and says who has not. Changes nothing.
 
-use std::collections::HashMap;
-
 use candlewire_common::connection::RedisFault;
+use candlewire_common::group::Group;
 use candlewire_common::keys::NOTIFIER_GROUP;
 use candlewire_common::series::Partition;
 use candlewire_common::stream::EntryId;
@@ -15,20 +14,6 @@ use super::halt::Halt;
 use super::hold::Hold;
 use super::unread;
 
-type Info = HashMap<String, Value>;
-
-/// A consumer group of a signals stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Group {
-    name: String,
-    /// The last entry it has read.
-    last: EntryId,
-    /// How many it has not read; `None` where Redis can't tell, which is no sign that there are any.
-    lag: Option<i64>,
-    /// Entries it has read and not acknowledged.
-    pending: i64,
-}
-
 /// Looks whether all signals of the vanishing partitions are finished.
 pub(super) async fn check(change: Change, hold: &mut Hold<'_>) -> Result<(), Halt> {
     for partition in change.vanishing() {
@@ -36,34 +21,19 @@ pub(super) async fn check(change: Change, hold: &mut Hold<'_>) -> Result<(), Hal
         let mut pipe = redis::pipe();
         pipe.ignore_errors().cmd("XREVRANGE").arg(&stream).arg("+").arg("-").arg("COUNT").arg(1);
         pipe.cmd("XINFO").arg("GROUPS").arg(&stream);
-        let (newest, groups): (RedisResult<Value>, RedisResult<Vec<Info>>) =
+        let (newest, groups): (RedisResult<Value>, RedisResult<Value>) =
             pipe.query_async(&mut hold.to(&stream).await?).await?;
         let groups = match groups {
             // There is no such stream.
             Err(error) if RedisFault::of(&error) == RedisFault::Refused => Vec::new(),
-            groups => groups?,
+            groups => Group::read_all(groups?),
         };
-        let groups: Vec<Group> = groups.iter().map(read).collect();
         let newest = unread::entries(newest?)?.first().map(|entry| entry.id);
         if let Some(unfinished) = unfinished(newest, &groups) {
             return Err(unfinished.at(stream, partition, change));
         }
     }
     Ok(())
-}
-
-fn read(info: &Info) -> Group {
-    let number = |name: &str| match info.get(name) {
-        Some(Value::Int(number)) => Some(*number),
-        _ => None,
-    };
-    let text = |name: &str| info.get(name).and_then(|text| redis::from_redis_value_ref::<String>(text).ok());
-    Group {
-        name: text("name").unwrap_or_default(),
-        last: text("last-delivered-id").and_then(|id| id.parse().ok()).unwrap_or_default(),
-        lag: number("lag"),
-        pending: number("pending").unwrap_or(0),
-    }
 }
 
 /// Who has not finished a stream.
@@ -110,8 +80,9 @@ impl Unfinished {
 mod tests {
     use super::*;
 
-    fn group(name: &str, last: u64, pending: i64) -> Group {
-        Group { name: name.to_owned(), last: EntryId { ms: last, seq: 0 }, lag: None, pending }
+    fn group(name: &str, last: u64, pending: u64) -> Group {
+        let last = EntryId { ms: last, seq: 0 };
+        Group { name: name.to_owned(), last, entries_read: None, lag: None, pending }
     }
 
     #[test]

@@ -5,8 +5,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use candlewire_common::stream::EntryId;
 use redis::Value;
+
+use crate::stream::EntryId;
 
 /// A consumer group: how far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Group {
     pub name: String,
     /// The last entry it was given; for the workers, the last whose effects are committed.
     pub last: EntryId,
+    /// How many entries the stream had up to there; `None` where Redis can't tell.
+    pub entries_read: Option<u64>,
     /// How many entries follow; `None` where Redis can't tell.
     pub lag: Option<u64>,
     /// How many it was given and has not acknowledged.
@@ -22,10 +25,16 @@ pub struct Group {
 }
 
 impl Group {
-    /// Reads a reply of `XINFO GROUPS`. What has another shape is no group.
+    /// Reads a reply of `XINFO GROUPS`; none where it has another shape. What a group does not tell counts
+    /// as nothing done.
     pub fn read_all(reply: Value) -> Vec<Self> {
         let groups: Vec<HashMap<String, Value>> = redis::from_redis_value(reply).unwrap_or_default();
-        groups.iter().filter_map(Self::read).collect()
+        groups.iter().map(Self::read).collect()
+    }
+
+    /// The group of this name.
+    pub fn find<'a>(groups: &'a [Self], name: &str) -> Option<&'a Self> {
+        groups.iter().find(|group| group.name == name)
     }
 
     /// The group that has the most left to do.
@@ -38,17 +47,22 @@ impl Group {
         self.lag.unwrap_or(u64::MAX).saturating_add(self.pending)
     }
 
-    fn read(info: &HashMap<String, Value>) -> Option<Self> {
+    fn read(info: &HashMap<String, Value>) -> Self {
         let text = |name: &str| redis::from_redis_value_ref::<String>(info.get(name)?).ok();
         let number = |name: &str| redis::from_redis_value_ref::<u64>(info.get(name)?).ok();
-        let last = text("last-delivered-id")?.parse().ok()?;
-        Some(Self { name: text("name")?, last, lag: number("lag"), pending: number("pending")? })
+        Self {
+            name: text("name").unwrap_or_default(),
+            last: text("last-delivered-id").and_then(|id| id.parse().ok()).unwrap_or_default(),
+            entries_read: number("entries-read"),
+            lag: number("lag"),
+            pending: number("pending").unwrap_or(0),
+        }
     }
 }
 
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, last, lag, pending } = self;
+        let Self { name, last, lag, pending, .. } = self;
         match lag {
             Some(lag) => write!(f, "group {name} is {lag} entries behind")?,
             None => write!(f, "group {name} is at {last}")?,
@@ -80,8 +94,12 @@ mod tests {
             shown("audit", 0, "5-0", Value::Nil),
             shown("odd", 0, "not an id", Value::Int(1)),
         ]);
+        assert_eq!(Group::find(&groups, "odd").map(|group| group.last), Some(EntryId::default()));
         let texts: Vec<String> = groups.iter().map(Group::to_string).collect();
-        assert_eq!(texts, ["group indicator-workers is 12 entries behind", "group audit is at 5-0"]);
+        assert_eq!(
+            texts,
+            ["group indicator-workers is 12 entries behind", "group audit is at 5-0", "group odd is 1 entries behind"]
+        );
         assert_eq!(Group::slowest(&groups), groups.get(1));
         let groups = read(vec![workers, shown("archive", 20, "9-0", Value::Int(0))]);
         let slowest = Group::slowest(&groups).map(Group::to_string);
