@@ -5,6 +5,7 @@
 //! once more, and the half that was lost comes back. Seen with Redis 7.0 to 8.0 and Valkey 8; Valkey 9 does
 //! not do so. A rewritten file has no such end, so that a server which started a moment ago is asked for one.
 
+use redis::aio::MultiplexedConnection;
 use redis::{InfoDict, RedisError};
 
 use crate::connection::{RedisFault, describe};
@@ -20,7 +21,7 @@ const SETTLED_SECONDS: u64 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
     Nothing,
-    /// It is to be rewritten, but not yet.
+    /// It is to be rewritten but not yet, or is being rewritten.
     Later,
     Rewrite,
 }
@@ -35,36 +36,43 @@ pub(crate) async fn mend(nodes: &mut Nodes) -> Result<bool, RedisError> {
     let mut is_done = true;
     for node in nodes.all().await? {
         let mut connection = nodes.to(&node).await?;
-        let asked: Result<InfoDict, RedisError> = redis::cmd("INFO").query_async(&mut connection).await;
-        let rewritten = match asked.map(|info| need(&info)) {
-            Ok(Need::Nothing) => continue,
-            Ok(Need::Later) => {
-                is_done = false;
-                continue;
-            }
-            Ok(Need::Rewrite) => redis::cmd("BGREWRITEAOF").exec_async(&mut connection).await,
-            Err(error) => Err(error),
-        };
-        match rewritten {
-            Ok(()) => tracing::info!("redis at {node} has just started: its append-only file is being rewritten"),
-            Err(error) if RedisFault::of(&error) == RedisFault::Connection => return Err(error),
-            Err(error) => tracing::warn!(
-                "redis at {node} has just started, and won't rewrite its append-only file: {}",
-                describe(&error)
-            ),
+        match look(&mut connection).await? {
+            Need::Nothing => continue,
+            Need::Later => {}
+            Need::Rewrite => match redis::cmd("BGREWRITEAOF").exec_async(&mut connection).await {
+                Ok(()) => tracing::info!("redis at {node} has just started: its append-only file is being rewritten"),
+                Err(error) if RedisFault::of(&error) == RedisFault::Connection => return Err(error),
+                // Another process may have been quicker.
+                Err(_) if look(&mut connection).await? != Need::Rewrite => {}
+                Err(error) => {
+                    let error = describe(&error);
+                    tracing::warn!("redis at {node} has just started, and won't rewrite its append-only file: {error}");
+                    continue;
+                }
+            },
         }
+        is_done = false;
     }
     Ok(is_done)
+}
+
+/// Asks a server what it needs. One that won't tell is believed to need nothing.
+async fn look(connection: &mut MultiplexedConnection) -> Result<Need, RedisError> {
+    let info: Result<InfoDict, RedisError> = redis::cmd("INFO").query_async(connection).await;
+    match info {
+        Ok(info) => Ok(need(&info)),
+        Err(error) if RedisFault::of(&error) == RedisFault::Connection => Err(error),
+        Err(_) => Ok(Need::Nothing),
+    }
 }
 
 fn need(info: &InfoDict) -> Need {
     let number = |name: &str| info.get::<i64>(name);
     // A server that has not rewritten its file since it started says -1.
-    let may_be_torn = number("aof_enabled") == Some(1)
-        && number("aof_last_rewrite_time_sec") == Some(-1)
-        && number("aof_rewrite_in_progress") == Some(0)
-        && number("aof_rewrite_scheduled") == Some(0);
+    let may_be_torn = number("aof_enabled") == Some(1) && number("aof_last_rewrite_time_sec") == Some(-1);
+    let is_under_way = number("aof_rewrite_in_progress") == Some(1) || number("aof_rewrite_scheduled") == Some(1);
     match info.get::<u64>("uptime_in_seconds") {
+        Some(..RECENT_SECONDS) if may_be_torn && is_under_way => Need::Later,
         Some(..SETTLED_SECONDS) if may_be_torn => Need::Later,
         Some(..RECENT_SECONDS) if may_be_torn => Need::Rewrite,
         _ => Need::Nothing,
@@ -90,14 +98,10 @@ mod tests {
             need(&InfoDict::new(&fresh.map(line).join("\r\n")))
         };
         assert_eq!(of(("", "")), Need::Rewrite);
-        assert_eq!(of(("uptime_in_seconds", "1")), Need::Later);
-        for change in [
-            ("uptime_in_seconds", "300"),
-            ("aof_enabled", "0"),
-            ("aof_last_rewrite_time_sec", "0"),
-            ("aof_rewrite_in_progress", "1"),
-            ("aof_rewrite_scheduled", "1"),
-        ] {
+        for change in [("uptime_in_seconds", "1"), ("aof_rewrite_in_progress", "1"), ("aof_rewrite_scheduled", "1")] {
+            assert_eq!(of(change), Need::Later, "{change:?}");
+        }
+        for change in [("uptime_in_seconds", "300"), ("aof_enabled", "0"), ("aof_last_rewrite_time_sec", "0")] {
             assert_eq!(of(change), Need::Nothing, "{change:?}");
         }
         assert_eq!(need(&InfoDict::new("")), Need::Nothing);

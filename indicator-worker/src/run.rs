@@ -86,12 +86,15 @@ async fn work(
         tasks.spawn(task.run(stop.clone()));
     }
     let mut partitions = pin!(shutdown::supervise(tasks, stop.clone(), shutdown::GRACE));
-    tokio::select! {
+    let ended = tokio::select! {
         ended = &mut partitions => ended,
         ended = coordinator.run(stop.clone()) => {
             // Whatever ended it, the partitions are handed over.
             stop.cancel();
             partitions.await.and(ended)
         }
-    }
+    };
+    // The partitions may have been quicker than the coordinator.
+    coordinator.leave().await;
+    ended
 }

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 /// The longest time between two looks at the memory.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How much of `maxmemory` publishers may fill, in percent.
-const FILL_MAX: u64 = 90;
+const FILL_MAX: u64 = 80;
 
 /// What stands against another batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ impl Hold {
             }
             Self::Memory { used, limit } => {
                 let (used, limit) = (megabytes(*used), megabytes(*limit));
-                write!(f, "redis uses {used} MB of {limit} MB (maxmemory), and workers need the last 10 % to commit")
+                write!(f, "redis uses {used} MB of {limit} MB (maxmemory), and workers need the last 20 % to commit")
             }
         })
     }
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(memory(100, 0, "noeviction"), None);
         assert_eq!(memory(100, 1_000, "volatile-lru"), None);
         assert_eq!(Memory::read(&info("used_memory:100\r\n")), None);
-        for (used, left) in [(0, 900), (899, 1), (900, 0), (1_200, 0)] {
+        for (used, left) in [(0, 800), (799, 1), (800, 0), (1_200, 0)] {
             assert_eq!(memory(used, 1_000, "noeviction").map(Memory::left), Some(left), "{used}");
         }
     }
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(room.judge(20_000, Vec::new(), None), None);
         assert!(matches!(room.judge(20_001, Vec::new(), full), Some(Hold::Length { length: 20_001, .. })));
         assert_eq!(room.judge(20_000, Vec::new(), full), Some(Hold::Memory { used: 95, limit: 100 }));
-        assert_eq!(room.judge(20_000, Vec::new(), Some(Memory { used: 89, limit: 100 })), None);
+        assert_eq!(room.judge(20_000, Vec::new(), Some(Memory { used: 79, limit: 100 })), None);
     }
 
     #[test]
@@ -295,7 +295,7 @@ mod tests {
         }
         assert_eq!(
             said(&Hold::Memory { used: 15 << 20, limit: 16 << 20 }),
-            "redis uses 15.0 MB of 16.0 MB (maxmemory), and workers need the last 10 % to commit; \
+            "redis uses 15.0 MB of 16.0 MB (maxmemory), and workers need the last 20 % to commit; \
              raise maxmemory, or lower streams.candles_max and start the workers"
         );
     }

@@ -54,10 +54,10 @@ pub struct Coordinator<'a> {
     entered: (Instant, Share),
     /// From when on what the roster shows is to be believed.
     settled: Instant,
-    /// How many workers shared last.
-    workers: usize,
-    /// The fault that is being waited out, once it was logged.
-    trouble: Option<RedisFault>,
+    /// How many workers shared last, and how many partitions were to be this one's.
+    shared: (usize, usize),
+    /// The fault that is being waited out, and whether it was logged.
+    trouble: Option<(RedisFault, bool)>,
 }
 
 /// Why a beat failed.
@@ -110,7 +110,7 @@ impl<'a> Coordinator<'a> {
             due: now,
             entered: (now, Share::new()),
             settled: now,
-            workers: 0,
+            shared: (0, 0),
             trouble: None,
         };
         (coordinator, shares)
@@ -140,14 +140,19 @@ impl<'a> Coordinator<'a> {
                 () = stop.cancelled() => {}
             }
         }
-        // A roster that can't be reached forgets this worker by itself.
-        let _ = timeout(LEAVE_TIMEOUT, self.roster.leave(&mut self.nodes)).await;
+        self.leave().await;
         loop {
             if self.leases.renew(&mut self.nodes).await.is_err() {
                 self.nodes.forget();
             }
             sleep(self.beat).await;
         }
+    }
+
+    /// Leaves the roster, so that the others share without this worker at once.
+    pub async fn leave(&mut self) {
+        // A roster that can't be reached forgets this worker by itself.
+        let _ = timeout(LEAVE_TIMEOUT, self.roster.leave(&mut self.nodes)).await;
     }
 
     /// Renews what is due, and reads the roster. Cancel-safe: what it has not noted is done again.
@@ -157,8 +162,13 @@ impl<'a> Coordinator<'a> {
             return Ok(self.roster.look(&mut self.nodes).await?);
         }
         if now >= self.due {
-            self.leases.renew(&mut self.nodes).await?;
+            // A node that can't be reached keeps back its own leases alone: the roster is entered all the same.
+            let renewed = self.leases.renew(&mut self.nodes).await;
             self.check_layout().await?;
+            self.due = now + self.beat;
+            if let Err(error) = renewed {
+                self.wait_out(&error);
+            }
         }
         // Read after renewing: what has become another's is not claimed any more.
         let held = self.leases.partitions();
@@ -167,7 +177,7 @@ impl<'a> Coordinator<'a> {
             // Nobody could write for so long that the others' entries have run out, too, or soon will.
             self.settled = now + self.look_every() * SETTLING;
         }
-        (self.due, self.entered) = (now + self.beat, (now, held));
+        self.entered = (now, held);
         Ok(seen)
     }
 
@@ -185,8 +195,10 @@ impl<'a> Coordinator<'a> {
     /// Shares with those who live. After a long outage entries are outdated: then the share stays as it was
     /// until all had the time to write theirs again.
     fn follow(&mut self, seen: Seen) {
-        self.trouble = None;
         let now = Instant::now();
+        if now < self.due && self.trouble.take().is_some_and(|(_, is_said)| is_said) {
+            tracing::info!("leases are renewed again");
+        }
         if !seen.living.contains_key(self.leases.owner()) {
             // This worker's own entry has run out: it is in no position to judge others by theirs.
             self.due = now;
@@ -204,9 +216,9 @@ impl<'a> Coordinator<'a> {
         living.insert(self.leases.owner().to_owned(), held);
         let mut shares = core::shares(self.config.partitions, &living);
         let own = shares.remove(self.leases.owner()).unwrap_or_default();
-        let workers = living.len();
-        if std::mem::replace(&mut self.workers, workers) != workers || own != *self.share.borrow() {
-            let (count, all) = (own.len(), self.config.partitions.count());
+        let (workers, count) = (living.len(), own.len());
+        if std::mem::replace(&mut self.shared, (workers, count)) != (workers, count) {
+            let all = self.config.partitions.count();
             let others = if workers == 1 { "no other worker".to_owned() } else { format!("{workers} workers") };
             tracing::info!(workers, partitions = count, "{count} of {all} partitions are to be ours, {others}");
         }
@@ -216,10 +228,12 @@ impl<'a> Coordinator<'a> {
     /// That a connection is gone is said once for the whole process, by the watchdog.
     fn wait_out(&mut self, error: &RedisError) {
         let fault = self.metrics.count(error);
-        if fault != RedisFault::Connection && self.trouble != Some(fault) {
+        let was_said = self.trouble.is_some_and(|(waited_out, is_said)| waited_out == fault && is_said);
+        let is_said = fault != RedisFault::Connection;
+        if is_said && !was_said {
             tracing::warn!("leases can't be renewed, trying again: {}", describe(error));
         }
-        self.trouble = Some(fault);
+        self.trouble = Some((fault, is_said));
         // A lone server that only refuses for now is still the right one.
         if fault != RedisFault::Unavailable || self.target.is_cluster() {
             self.nodes.forget();

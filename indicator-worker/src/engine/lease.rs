@@ -63,6 +63,7 @@ impl Leases {
         call.arg(&*self.owner).arg(self.ttl_ms());
         let (is_ours, name, detail): (bool, String, Value) = call.query_async(connection).await?;
         if !is_ours {
+            self.held().remove(&partition);
             let left: i64 = redis::from_redis_value(detail)?;
             return Ok(Acquired::Held { holder: name, left: Duration::from_millis(u64::try_from(left).unwrap_or(0)) });
         }
@@ -71,8 +72,7 @@ impl Leases {
         Ok(Acquired::Taken { token, cause: redis::from_redis_value(detail)? })
     }
 
-    /// Stops renewing a partition, which another worker may then take when its lease runs out. One that
-    /// was acquired anew meanwhile is kept.
+    /// Stops renewing a partition that has become another's. One that was acquired anew meanwhile is kept.
     pub(super) fn forget(&self, partition: Partition, token: &Token) {
         let mut held = self.held();
         if held.get(&partition) == Some(token) {
@@ -80,15 +80,19 @@ impl Leases {
         }
     }
 
-    /// Hands a partition over at once.
+    /// Stops renewing a partition that could not be handed over.
+    pub(super) fn abandon(&self, partition: Partition) {
+        self.held().remove(&partition);
+    }
+
+    /// Stops renewing a partition and hands it over at once, whether or not it is held.
     pub(super) async fn release(
         &self,
         partition: Partition,
-        token: &Token,
         connection: &mut MultiplexedConnection,
     ) -> Result<(), RedisError> {
-        self.forget(partition, token);
-        self.call(scripts::RELEASE, partition).arg(&token.0).exec_async(connection).await
+        self.held().remove(&partition);
+        self.call(scripts::RELEASE, partition).arg(&*self.owner).exec_async(connection).await
     }
 
     /// What this process holds.

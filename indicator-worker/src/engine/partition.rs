@@ -35,6 +35,8 @@ const BLOCK_MS: u64 = 1_000;
 /// that is handed over moves on at once.
 const HELD_LEAST: Duration = Duration::from_millis(20);
 const HELD_MOST: Duration = Duration::from_millis(100);
+/// How many attempts in a row may fail for the connection's sake before that is logged for the partition.
+const ATTEMPTS_UNSAID: u32 = 6;
 /// How long handing over may take.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -65,8 +67,20 @@ pub struct PartitionTask {
     pub(super) applier: Applier,
     /// What the worker ought to have.
     shares: watch::Receiver<Share>,
-    /// The fault that is being waited out, once it was logged.
-    trouble: Option<RedisFault>,
+    /// Whether the lease may be ours: it is from when it is asked for, until it is another's or handed over.
+    may_hold: bool,
+    /// The fault that is being waited out.
+    trouble: Option<Trouble>,
+}
+
+/// A fault that is being waited out.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    fault: RedisFault,
+    /// How many attempts have met it.
+    attempts: u32,
+    /// Whether it was logged.
+    is_said: bool,
 }
 
 /// What one read found.
@@ -93,7 +107,7 @@ impl PartitionTask {
     /// Prepares the task of `partition`, which works while that is in the worker's share.
     pub fn new(settings: Arc<Settings>, partition: Partition, plans: Plans, shares: watch::Receiver<Share>) -> Self {
         let applier = Applier::new(settings.clone(), partition, plans);
-        Self { settings, partition, applier, shares, trouble: None }
+        Self { settings, partition, applier, shares, may_hold: false, trouble: None }
     }
 
     /// Works until `stop`. Faults of Redis are waited out.
@@ -108,10 +122,14 @@ impl PartitionTask {
             if !self.shares.borrow().contains(&self.partition) {
                 // What is left over now may be broken long before the partition comes back.
                 (connection, self.trouble) = (None, None);
+                self.release().await;
             }
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => {
+                    self.release().await;
+                    return Ok(());
+                }
                 () = is_share(&mut self.shares, self.partition, true) => {}
             }
             let pause = match self.tenure(&mut connection, &stop).await {
@@ -124,7 +142,6 @@ impl PartitionTask {
                     HELD_MOST
                 }
                 Ok(Ended::Held(left)) => {
-                    // Redis answers again.
                     self.trouble = None;
                     left.clamp(HELD_LEAST, HELD_MOST)
                 }
@@ -155,6 +172,7 @@ impl PartitionTask {
                 Some(connection) => connection,
                 None => self.connect(BLOCK + RESPONSE_TIMEOUT).await?,
             };
+            self.may_hold = true;
             let acquired = self.settings.leases.acquire(self.partition, &mut connection).await?;
             Ok::<_, RedisError>((connection, acquired))
         };
@@ -166,6 +184,7 @@ impl PartitionTask {
             Acquired::Taken { token, cause } => (token, cause),
             Acquired::Held { holder, left } => {
                 *kept = Some(connection);
+                self.may_hold = false;
                 tracing::debug!(
                     partition = self.partition.0,
                     "worker {holder} still holds partition {}",
@@ -183,18 +202,20 @@ impl PartitionTask {
         self.settings.metrics.partitions_owned.decrement(1.0);
         self.settings.metrics.overdue.forget(self.partition);
         match &ended {
-            Ok(Ended::Leaving | Ended::Outdated) => self.release(&token).await,
+            Ok(Ended::Leaving | Ended::Outdated) => self.release().await,
             // The connection is not kept: it watches a fence that has changed, and would refuse the next transaction.
             Ok(Ended::Lost) => {
+                self.settings.leases.forget(self.partition, &token);
+                self.may_hold = false;
                 tracing::warn!(
                     partition = self.partition.0,
-                    "partition {} was taken over by another worker",
+                    "partition {} is not ours any more: another worker has taken it over, or Redis was emptied",
                     self.partition
                 );
             }
-            _ => {}
+            // The lease stays ours, and is renewed, while a fault is waited out: others need not share anew.
+            Ok(Ended::Held(_)) | Err(_) => {}
         }
-        self.settings.leases.forget(self.partition, &token);
         ended
     }
 
@@ -207,10 +228,9 @@ impl PartitionTask {
         if !self.is_own_layout(connection).await? {
             return Ok(None);
         }
-        let stream = self.settings.redis.keys.candles(self.partition);
-        position::ensure_group(&stream, &self.settings.redis.keys.position(self.partition), connection).await?;
-        position::show_owner(&stream, self.settings.leases.owner(), connection).await?;
-        let position = position::read(&stream, connection).await?;
+        self.check_outputs(connection).await?;
+        self.show(connection).await?;
+        let position = position::read(&self.settings.redis.keys.candles(self.partition), connection).await?;
         self.settings.metrics.took_over(cause);
         tracing::debug!(
             partition = self.partition.0,
@@ -220,6 +240,28 @@ impl PartitionTask {
             position.last
         );
         Ok(Some(position))
+    }
+
+    /// Makes the group where it is missing, and shows this worker as its one consumer.
+    async fn show(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        let keys = &self.settings.redis.keys;
+        let stream = keys.candles(self.partition);
+        position::ensure_group(&stream, &keys.position(self.partition), connection).await?;
+        position::show_owner(&stream, self.settings.leases.owner(), connection).await
+    }
+
+    /// Refuses to begin while a key that signals or dead entries go to holds something else: a transaction
+    /// would step over what can't be added, and nobody would find it again.
+    async fn check_outputs(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        let keys = &self.settings.redis.keys;
+        for key in [keys.signals(self.partition), keys.dead(self.partition)] {
+            let kind: String = redis::cmd("TYPE").arg(&key).query_async(connection).await?;
+            if !matches!(kind.as_str(), "none" | "stream") {
+                let what = format!("{key} is a {kind}");
+                return Err(RedisError::from((redis::ErrorKind::Client, "a key is no stream", what)));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the partitions are still divided as this worker knows it: asked while it has the lease, since
@@ -256,19 +298,30 @@ impl PartitionTask {
                 read = self.read(token, position, connection) => read?,
             };
             let Some(Read { candles, entries }) = read else { return Ok(Ended::Lost) };
-            if self.trouble.take().is_some() {
-                tracing::info!(partition = self.partition.0, "partition {} is in flow again", self.partition);
-            }
             if let Some(last) = entries.last() {
                 position = position.after(last.id, entries.len());
-                if self.applier.apply(&entries, position, connection).await? == Committed::Fenced {
-                    self.settings.metrics.commits_fenced.increment(1);
-                    return Ok(Ended::Lost);
+                match self.applier.apply(&entries, position, connection).await {
+                    Ok(Committed::Applied) => {}
+                    Ok(Committed::Fenced) => {
+                        self.settings.metrics.commits_fenced.increment(1);
+                        return Ok(Ended::Lost);
+                    }
+                    Err(error) => {
+                        if RedisFault::of(&error) == RedisFault::Unavailable {
+                            trimmer.make_room(connection).await?;
+                        }
+                        return Err(error);
+                    }
                 }
             } else if position.entries_read.is_none() {
                 position = position::read(&self.settings.redis.keys.candles(self.partition), connection).await?;
             }
-            trimmer.trim_if_due(candles, connection).await?;
+            self.flows();
+            if trimmer.is_due(candles) {
+                // Somebody may have destroyed the group, or removed the owner from it, while no candle came.
+                self.show(connection).await?;
+                trimmer.trim(connection).await?;
+            }
         }
     }
 
@@ -297,13 +350,18 @@ impl PartitionTask {
         read_reply(reply).map(|entries| Some(Read { candles, entries })).map_err(unreadable)
     }
 
-    /// Hands the partition over. The serving connection may be blocked in a read, so another one does it.
-    async fn release(&self, token: &Token) {
+    /// Hands the partition over where it may be ours. The serving connection may be blocked in a read, so
+    /// another one does it.
+    async fn release(&mut self) {
+        if !std::mem::take(&mut self.may_hold) {
+            return;
+        }
         let released = timeout(RELEASE_TIMEOUT, async {
             let mut connection = self.connect(RELEASE_TIMEOUT).await?;
-            self.settings.leases.release(self.partition, token, &mut connection).await
+            self.settings.leases.release(self.partition, &mut connection).await
         });
         if !matches!(released.await, Ok(Ok(()))) {
+            self.settings.leases.abandon(self.partition);
             tracing::debug!(partition = self.partition.0, "partition {} is left to expire", self.partition);
         }
     }
@@ -313,14 +371,25 @@ impl PartitionTask {
         self.settings.target.connect(&self.settings.redis.keys.fence(self.partition), patience).await
     }
 
-    /// Counts a fault, and logs it unless it is the one being waited out. That a connection is gone
-    /// is said once for the whole process, by the watchdog.
+    /// Counts a fault, and logs it once. That a connection is gone is said for the whole process by the
+    /// watchdog; where only this partition's keep failing, it is said here.
     fn note(&mut self, error: &RedisError) {
         let fault = self.settings.metrics.redis.count(error);
-        if fault != RedisFault::Connection && self.trouble != Some(fault) {
+        let same = self.trouble.filter(|trouble| trouble.fault == fault);
+        let mut trouble = same.unwrap_or(Trouble { fault, attempts: 0, is_said: false });
+        trouble.attempts += 1;
+        if !trouble.is_said && (fault != RedisFault::Connection || trouble.attempts >= ATTEMPTS_UNSAID) {
             tracing::warn!(partition = self.partition.0, "partition {} waits: {}", self.partition, describe(error));
+            trouble.is_said = true;
         }
-        self.trouble = Some(fault);
+        self.trouble = Some(trouble);
+    }
+
+    /// Ends the trouble: what was to be committed is, or there was nothing.
+    fn flows(&mut self) {
+        if self.trouble.take().is_some_and(|trouble| trouble.is_said) {
+            tracing::info!(partition = self.partition.0, "partition {} is in flow again", self.partition);
+        }
     }
 }
 

@@ -57,13 +57,14 @@ pub(crate) async fn ensure_group(
     let mut pipe = redis::pipe();
     pipe.ignore_errors().cmd("GET").arg(kept).cmd("XINFO").arg("STREAM").arg(stream);
     let (kept, info): (RedisResult<Option<String>>, RedisResult<Info>) = pipe.query_async(connection).await?;
-    let generated: Option<EntryId> = info.ok().and_then(|info| field(&info, "last-generated-id")?.parse().ok());
+    let info = info.unwrap_or_default();
+    let generated: Option<EntryId> = field(&info, "last-generated-id").and_then(|id| id.parse().ok());
     let kept: Option<Position> = kept?.and_then(|text| text.parse().ok());
     // A stream that ends before the position is another one.
     let at = kept.filter(|position| Some(position.last) <= generated);
     let mut create = redis::cmd("XGROUP");
     create.arg("CREATE").arg(stream).arg(WORKER_GROUP).arg(at.unwrap_or_default().last.to_string()).arg("MKSTREAM");
-    if let Some(read) = at.and_then(|position| position.entries_read) {
+    if let Some(read) = at.and_then(|position| position.entries_read).filter(|read| is_possible(*read, &info)) {
         create.arg("ENTRIESREAD").arg(read);
     }
     match create.exec_async(connection).await {
@@ -110,7 +111,16 @@ pub(crate) async fn read(stream: &str, connection: &mut MultiplexedConnection) -
             WORKER_GROUP.to_owned(),
         )));
     };
-    let added = field(&stream, "entries-added").and_then(|text| text.parse::<u64>().ok());
-    let from_lag = added.zip(ours.lag).and_then(|(added, lag)| added.checked_sub(lag));
-    Ok(Position { last: ours.last, entries_read: ours.entries_read.or(from_lag) })
+    let from_lag = added(&stream).zip(ours.lag).and_then(|(added, lag)| added.checked_sub(lag));
+    let entries_read = ours.entries_read.filter(|read| is_possible(*read, &stream));
+    Ok(Position { last: ours.last, entries_read: entries_read.or(from_lag) })
+}
+
+fn added(stream: &Info) -> Option<u64> {
+    field(stream, "entries-added").and_then(|text| text.parse().ok())
+}
+
+/// Whether so many entries can have been read of a stream: more were of one that was deleted and begun anew.
+fn is_possible(read: u64, stream: &Info) -> bool {
+    added(stream).is_none_or(|added| read <= added)
 }

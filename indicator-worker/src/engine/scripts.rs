@@ -45,11 +45,13 @@ redis.call('SET', KEYS[1], string.format('%d %s', now + ARGV[2], ARGV[1]))
 return 1
 ";
 
-/// Lets a lease of ours go. An empty lease tells the next owner that it was handed over.
+/// Lets a lease of ours go, also one that we asked for and were not told of. An empty lease tells the next
+/// owner that it was handed over.
 ///
-/// Keys: lease, fence. Arguments: token.
+/// Keys: lease, fence. Arguments: owner.
 pub(super) const RELEASE: &str = r"
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local holder = string.match(redis.call('GET', KEYS[1]) or '', '^%d+ (.*)$')
+if holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], '')
 return 1
 ";

@@ -101,7 +101,7 @@ async fn an_owner_replaced_between_read_and_commit_changes_nothing() {
     assert_eq!(written(&redis).await, before);
     // Nor can it read on, renew or release what is another's.
     assert!(late.task.read(&token, position, &mut late.connection).await.unwrap().is_none());
-    late.settings.leases.release(P, &token, &mut late.connection).await.unwrap();
+    late.settings.leases.release(P, &mut late.connection).await.unwrap();
     assert!(matches!(late.acquire().await, Acquired::Held { holder, .. } if holder == "next"));
 }
 
@@ -110,7 +110,7 @@ async fn a_released_lease_is_not_renewed_again() {
     let redis = RedisServer::start(RedisOptions::default()).await.unwrap();
     let mut first = Owner::new(&redis, "first", Duration::from_mins(1)).await;
     let Acquired::Taken { token, .. } = first.acquire().await else { panic!("held by nobody") };
-    first.settings.leases.release(P, &token, &mut first.connection).await.unwrap();
+    first.settings.leases.release(P, &mut first.connection).await.unwrap();
     // A renewal that was under way when the lease was released.
     let mut renew = redis::cmd("EVAL");
     renew.arg(scripts::RENEW).arg(2).arg("cw:{0}:lease").arg("cw:{0}:fence").arg("first").arg(60_000).arg(&token.0);

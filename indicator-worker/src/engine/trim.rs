@@ -28,8 +28,11 @@ const EVERY: Duration = Duration::from_secs(30);
 const EVERY_WHILE_FULL: Duration = Duration::from_secs(1);
 /// How many entries one command removes: bounds how long others wait for it.
 const AT_ONCE: usize = 10_000;
-/// How long an entry may outlive its retention before somebody should know: far more than a busy group needs.
-const PATIENCE_MS: u64 = 2 * 60 * 1_000;
+/// How many commands one trimming takes at most; what is left has its turn with the next.
+const CUTS_MAX: usize = 100;
+/// By how much an entry may outlive its retention before somebody should know, and for how long there may be
+/// too many: far more than a busy group needs.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Trims the streams of one partition during one tenure.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ struct Stream {
     length_max: Option<u64>,
     /// The group without which nothing is trimmed.
     expected: Option<&'static str>,
+    /// Since when it has had too many entries.
+    full_since: Option<Instant>,
     /// Who held up the trimming when it was last said.
     said: Option<String>,
 }
@@ -76,6 +81,7 @@ impl Trimmer {
             retention,
             length_max,
             expected,
+            full_since: None,
             said: None,
         };
         Self {
@@ -92,20 +98,29 @@ impl Trimmer {
         }
     }
 
-    /// Trims when it is time, given how many `candles` there are.
+    /// Whether it is time to trim, given how many `candles` there are.
+    pub(super) fn is_due(&self, candles: u64) -> bool {
+        let wait = if candles > self.candles_max { EVERY_WHILE_FULL } else { EVERY };
+        self.trimmed.is_none_or(|at| at.elapsed() >= wait)
+    }
+
+    /// Removes every candle that is finished, whatever its age: Redis has no memory left to commit with.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`] when Redis does not answer.
+    pub(super) async fn make_room(&mut self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        let [candles, ..] = &self.streams;
+        let Some(Finished { before: Some(before), .. }) = candles.finished(connection).await? else { return Ok(()) };
+        candles.cut(before, connection).await.map(|_| ())
+    }
+
+    /// Trims.
     ///
     /// # Errors
     ///
     /// [`RedisError`] when the connection can't be used any more. What the server refuses is logged.
-    pub(super) async fn trim_if_due(
-        &mut self,
-        candles: u64,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<(), RedisError> {
-        let wait = if candles > self.candles_max { EVERY_WHILE_FULL } else { EVERY };
-        if self.trimmed.is_some_and(|at| at.elapsed() < wait) {
-            return Ok(());
-        }
+    pub(super) async fn trim(&mut self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
         self.trimmed = Some(Instant::now());
         for stream in &mut self.streams {
             match stream.trim(connection).await {
@@ -140,7 +155,7 @@ impl Stream {
         let wanted = if too_many { end } else { oldest };
         let removed = self.cut(finished.before.unwrap_or(end).min(wanted), connection).await?;
         if finished.before.is_none_or(|before| before >= oldest) && !too_many {
-            self.said = None;
+            self.is_trimmed();
             return Ok(0);
         }
         self.overdue(oldest, length.saturating_sub(removed), finished.last, connection).await
@@ -171,17 +186,20 @@ impl Stream {
     async fn cut(&self, before: EntryId, connection: &mut MultiplexedConnection) -> Result<u64, RedisError> {
         let before = before.to_string();
         let mut removed = 0;
-        loop {
+        for _ in 0..CUTS_MAX {
             let mut trim = redis::cmd("XTRIM");
             trim.arg(&self.key).arg("MINID").arg("~").arg(&before).arg("LIMIT").arg(AT_ONCE);
             match trim.query_async::<u64>(connection).await? {
-                0 => break,
+                // What is left is a part of one node of the stream.
+                0 => {
+                    let mut trim = redis::cmd("XTRIM");
+                    trim.arg(&self.key).arg("MINID").arg(&before);
+                    return Ok(removed + trim.query_async::<u64>(connection).await?);
+                }
                 some => removed += some,
             }
         }
-        // What is left is a part of one node of the stream.
-        let rest: u64 = redis::cmd("XTRIM").arg(&self.key).arg("MINID").arg(&before).query_async(connection).await?;
-        Ok(removed + rest)
+        Ok(removed)
     }
 
     /// Measures by how much the oldest entry has outlived its retention, and says who holds that up.
@@ -199,8 +217,13 @@ impl Stream {
         // That the workers themselves are behind is seen in their lag.
         let is_foreign = group.as_deref().is_some_and(|group| group != WORKER_GROUP);
         let too_many = is_foreign && self.length_max.is_some_and(|most| length > most);
-        if overdue_ms < PATIENCE_MS && !too_many {
-            self.said = None;
+        let now = Instant::now();
+        self.full_since = too_many.then(|| self.full_since.unwrap_or(now));
+        let is_full_for_long = self.full_since.is_some_and(|since| now.duration_since(since) >= PATIENCE);
+        if Duration::from_millis(overdue_ms) < PATIENCE && !is_full_for_long {
+            if !too_many {
+                self.is_trimmed();
+            }
             return Ok(overdue_ms);
         }
         let holder = group.unwrap_or_default();
@@ -208,6 +231,14 @@ impl Stream {
             self.say(&holder, overdue_ms, length);
         }
         Ok(overdue_ms)
+    }
+
+    /// Says that nothing holds up the trimming any more, where that was said.
+    fn is_trimmed(&mut self) {
+        self.full_since = None;
+        if self.said.take().is_some() {
+            tracing::info!(stream = %self.key, "{} is trimmed again", self.key);
+        }
     }
 
     fn say(&self, holder: &str, overdue_ms: u64, length: u64) {

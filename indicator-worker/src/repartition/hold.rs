@@ -15,10 +15,11 @@ use candlewire_common::series::Partition;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::halt::Halt;
 
-/// Whom leases and fences name.
+/// Whom leases name.
 const HOLDER: &str = "repartition";
 /// How long a partition is held while data moves: until somebody finishes that.
 pub(super) const TO_THE_END: Duration = Duration::from_hours(24 * 365);
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Takes a partition that no worker has a lease on.
 ///
-/// Keys: lease, fence. Arguments: holder, for how long in ms; 0 only asks. Answers
+/// Keys: lease, fence. Arguments: holder, for how long in ms (0 only asks), run. Answers
 /// `{1, token, 0}`, or `{0, worker, ms left}`.
 const HOLD: &str = r"
 local time = redis.call('TIME')
@@ -39,7 +40,7 @@ local left = (tonumber(till) or now) - now
 if worker and worker ~= ARGV[1] and left > 0 then return {0, worker, left} end
 if ARGV[2] == '0' then return {1, '', 0} end
 local epoch = tonumber(string.match(redis.call('GET', KEYS[2]) or '', '^%d+')) or 0
-local token = string.format('%d %s', epoch + 1, ARGV[1])
+local token = string.format('%d %s', epoch + 1, ARGV[3])
 redis.call('SET', KEYS[1], string.format('%d %s', now + ARGV[2], ARGV[1]))
 redis.call('SET', KEYS[2], token)
 return {1, token, 0}
@@ -50,6 +51,8 @@ return {1, token, 0}
 pub(super) struct Hold<'a> {
     pub(super) nodes: Nodes,
     pub(super) keys: &'a Keys,
+    /// This run's own name, in the fences: no two runs ever have the same token.
+    run: String,
     tokens: BTreeMap<Partition, String>,
     stop: CancellationToken,
 }
@@ -57,7 +60,8 @@ pub(super) struct Hold<'a> {
 impl<'a> Hold<'a> {
     /// Holds nothing yet. `stop` ends a move between two steps.
     pub(super) fn new(target: RedisTarget, keys: &'a Keys, stop: CancellationToken) -> Self {
-        Self { nodes: Nodes::new(target, PATIENCE), keys, tokens: BTreeMap::new(), stop }
+        let run = format!("{HOLDER} {}", Uuid::new_v4());
+        Self { nodes: Nodes::new(target, PATIENCE), keys, run, tokens: BTreeMap::new(), stop }
     }
 
     /// A connection to the node that holds a key.
@@ -145,7 +149,7 @@ impl<'a> Hold<'a> {
         let (lease, fence) = (self.keys.lease(partition), self.keys.fence(partition));
         let mut call: Cmd = redis::cmd("EVAL");
         call.arg(HOLD).arg(2).arg(&lease).arg(&fence).arg(HOLDER);
-        call.arg(u64::try_from(held.as_millis()).unwrap_or(u64::MAX));
+        call.arg(u64::try_from(held.as_millis()).unwrap_or(u64::MAX)).arg(&self.run);
         let (is_ours, name, left): (bool, String, u64) = call.query_async(&mut self.to(&lease).await?).await?;
         if is_ours {
             return Ok(name);

@@ -1,10 +1,10 @@
-//! Signals of partitions that vanish: each consumer must have finished them, for nobody reads them after.
+//! Streams of partitions that vanish: each consumer must have finished them, for nobody reads them after.
 //!
 //! Decides that, and says who has not. Changes nothing.
 
 use candlewire_common::connection::RedisFault;
 use candlewire_common::group::Group;
-use candlewire_common::keys::NOTIFIER_GROUP;
+use candlewire_common::keys::{NOTIFIER_GROUP, WORKER_GROUP};
 use candlewire_common::series::Partition;
 use candlewire_common::stream::EntryId;
 use redis::{RedisResult, Value};
@@ -14,26 +14,36 @@ use super::halt::Halt;
 use super::hold::Hold;
 use super::unread;
 
-/// Looks whether all signals of the vanishing partitions are finished.
+/// Looks whether all signals of the vanishing partitions are finished, and by foreign groups their candles.
 pub(super) async fn check(change: Change, hold: &mut Hold<'_>) -> Result<(), Halt> {
     for partition in change.vanishing() {
-        let stream = hold.keys.signals(partition);
-        let mut pipe = redis::pipe();
-        pipe.ignore_errors().cmd("XREVRANGE").arg(&stream).arg("+").arg("-").arg("COUNT").arg(1);
-        pipe.cmd("XINFO").arg("GROUPS").arg(&stream);
-        let (newest, groups): (RedisResult<Value>, RedisResult<Value>) =
-            pipe.query_async(&mut hold.to(&stream).await?).await?;
-        let groups = match groups {
-            // There is no such stream.
-            Err(error) if RedisFault::of(&error) == RedisFault::Refused => Vec::new(),
-            groups => Group::read_all(groups?),
-        };
-        let newest = unread::entries(newest?)?.first().map(|entry| entry.id);
+        let (newest, groups) = look(&hold.keys.signals(partition), hold).await?;
         if let Some(unfinished) = unfinished(newest, &groups) {
-            return Err(unfinished.at(stream, partition, change));
+            return Err(unfinished.at(hold.keys.signals(partition), partition, change));
+        }
+        let (newest, mut groups) = look(&hold.keys.candles(partition), hold).await?;
+        // What the workers have not finished is carried on.
+        groups.retain(|group| group.name != WORKER_GROUP);
+        if let Some(late) = late(newest, &groups) {
+            return Err(Unfinished::Group(late).at(hold.keys.candles(partition), partition, change));
         }
     }
     Ok(())
+}
+
+/// The newest entry of a stream, and its groups.
+async fn look(stream: &str, hold: &mut Hold<'_>) -> Result<(Option<EntryId>, Vec<Group>), Halt> {
+    let mut pipe = redis::pipe();
+    pipe.ignore_errors().cmd("XREVRANGE").arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
+    pipe.cmd("XINFO").arg("GROUPS").arg(stream);
+    let (newest, groups): (RedisResult<Value>, RedisResult<Value>) =
+        pipe.query_async(&mut hold.to(stream).await?).await?;
+    let groups = match groups {
+        // There is no such stream.
+        Err(error) if RedisFault::of(&error) == RedisFault::Refused => Vec::new(),
+        groups => Group::read_all(groups?),
+    };
+    Ok((unread::entries(newest?)?.first().map(|entry| entry.id), groups))
 }
 
 /// Who has not finished a stream.
@@ -45,9 +55,13 @@ enum Unfinished {
 }
 
 fn unfinished(newest: Option<EntryId>, groups: &[Group]) -> Option<Unfinished> {
-    let late = groups.iter().find(|group| group.pending > 0 || newest > Some(group.last));
     let unmet = newest.is_some() && !groups.iter().any(|group| group.name == NOTIFIER_GROUP);
-    late.cloned().map(Unfinished::Group).or(unmet.then_some(Unfinished::Unmet))
+    late(newest, groups).map(Unfinished::Group).or(unmet.then_some(Unfinished::Unmet))
+}
+
+/// A group that has entries to read or to acknowledge.
+fn late(newest: Option<EntryId>, groups: &[Group]) -> Option<Group> {
+    groups.iter().find(|group| group.pending > 0 || newest > Some(group.last)).cloned()
 }
 
 impl Unfinished {
@@ -62,7 +76,7 @@ impl Unfinished {
             }
             Self::Group(Group { name, lag, pending, .. }) => {
                 let lag = lag.map_or_else(|| "some".to_owned(), |lag| lag.to_string());
-                let problem = format!("group {name} has {lag} signals to read and {pending} to acknowledge");
+                let problem = format!("group {name} has {lag} entries to read and {pending} to acknowledge");
                 let way_out = if name == NOTIFIER_GROUP {
                     run
                 } else {

@@ -252,3 +252,40 @@ async fn a_commit_that_a_power_cut_tore_does_not_come_back() {
     assert_same(series, &ids, &sequential(series, &ticks).0);
     drop(worker);
 }
+
+#[tokio::test]
+async fn a_stream_that_is_deleted_shows_a_true_lag_again() {
+    let bench = Bench::start(RedisOptions::default(), &config()).await;
+    let (ticks, series) = (waves(90, 1), "csv:S1:1m");
+    let worker = bench.worker();
+    bench.publish(series, &ticks[..80]).await;
+    bench.wait_settled(series).await;
+    let mut connection = bench.connection().await;
+    redis::cmd("DEL").arg(key(series, "candles")).exec_async(&mut connection).await.unwrap();
+    bench.publish(series, &ticks[80..]).await;
+    bench.wait_settled(series).await;
+    let ids: Vec<String> =
+        bench.stream(&key(series, "signals")).await.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
+    assert_same(series, &ids, &sequential(series, &ticks).0);
+    drop(worker);
+}
+
+/// A transaction steps over what can't be added, so that a signal would be lost.
+#[tokio::test]
+async fn a_key_of_another_type_where_signals_go_stops_the_partition_until_it_is_gone() {
+    let bench = Bench::start(RedisOptions::default(), &config()).await;
+    let (ticks, series) = (waves(80, 1), "csv:S1:1m");
+    let mut connection = bench.connection().await;
+    redis::cmd("SET").arg(key(series, "signals")).arg("oops").exec_async(&mut connection).await.unwrap();
+    let worker = bench.worker();
+    bench.publish(series, &ticks).await;
+    worker
+        .wait_for_line(|line| line.contains("waits: ") && line.contains(":signals is a string"), PATIENCE)
+        .await
+        .unwrap();
+    redis::cmd("DEL").arg(key(series, "signals")).exec_async(&mut connection).await.unwrap();
+    bench.wait_settled(series).await;
+    let ids: Vec<String> =
+        bench.stream(&key(series, "signals")).await.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
+    assert_same(series, &ids, &sequential(series, &ticks).0);
+}

@@ -211,7 +211,7 @@ async fn unfinished_signals_of_a_vanishing_partition_are_kept() {
     }
     let before = layouts.snapshot().await;
     let told = refused(&layouts, 3, &before).await;
-    assert!(told.contains("group notifier has ") && told.contains(" signals to read and 0 to acknowledge"), "{told}");
+    assert!(told.contains("group notifier has ") && told.contains(" entries to read and 0 to acknowledge"), "{told}");
 
     layouts.notify().await;
     redis::cmd("XADD").arg(key(3, "signals")).arg("*").arg("a").arg("b").exec_async(&mut connection).await.unwrap();

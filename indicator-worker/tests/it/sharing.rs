@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::bench::{Bench, PARTITIONS, SOON, waves};
 use crate::support::strategy;
+use candlewire_testkit::redis_server::AppendOnly;
 use candlewire_testkit::wait::PATIENCE;
 use candlewire_testkit::{Program, RedisOptions, eventually};
 use redis::Value;
@@ -99,6 +100,44 @@ async fn a_share_is_handed_over_without_waiting_for_the_lease() {
     let mut connection = bench.connection().await;
     let living: Vec<String> = redis::cmd("HKEYS").arg("cw:workers").query_async(&mut connection).await.unwrap();
     assert_eq!(living, [b]);
+}
+
+/// What a worker holds while it waits out a fault is handed over too, should it be told to stop then.
+#[tokio::test]
+async fn a_share_is_handed_over_in_the_middle_of_a_fault() {
+    let bench = bench("5m").await;
+    let (mut first, second) = (bench.worker(), bench.worker());
+    let (a, b) = (name(&first).await, name(&second).await);
+    wait_shared(&bench, &[&a, &b], &[2, 2], SOON).await;
+    let mut connection = bench.connection().await;
+    for _ in 0..3 {
+        let kill = ["KILL", "TYPE", "normal", "SKIPME", "yes"];
+        redis::cmd("CLIENT").arg(&kill).exec_async(&mut connection).await.unwrap();
+    }
+    assert!(first.terminate(SOON).await.unwrap().success());
+    wait_shared(&bench, &[&b], &[4], SOON).await;
+    drop(second);
+}
+
+/// With a lease that outlives the test, a partition that is given to another worker waits for ever.
+#[tokio::test]
+async fn a_short_outage_moves_no_partition() {
+    let options = RedisOptions { append_only: AppendOnly::Always, ..RedisOptions::default() };
+    let mut bench = Bench::start(options, &strategy("cross", "sma(2)", "sma(3)")).await;
+    bench.set_lease("5m");
+    let workers = [bench.worker(), bench.worker(), bench.worker()];
+    let names = [name(&workers[0]).await, name(&workers[1]).await, name(&workers[2]).await];
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let before = wait_shared(&bench, &names, &[1, 1, 2], SOON).await;
+    for from in [0, 20, 40] {
+        bench.redis.kill().unwrap();
+        bench.redis.restart().await.unwrap();
+        for series in ["csv:S0:1m", "csv:S1:1m", "csv:S2:1m", "csv:S3:1m", "csv:S4:1m", "csv:S5:1m"] {
+            bench.publish(series, &waves(60, 1)[from..from + 20]).await;
+            bench.wait_settled(series).await;
+        }
+    }
+    assert_eq!(wait_shared(&bench, &names, &[1, 1, 2], SOON).await, before);
 }
 
 #[tokio::test]
