@@ -74,7 +74,7 @@ async fn a_redis_that_is_nearly_full_keeps_memory_for_the_workers() -> anyhow::R
     let bench = Bench::start(options).await?;
     let mut connection = bench.connection().await?;
     // Pieces of nearly 96 KiB, for allocators round up: a large one by a megabyte.
-    let ballast: Vec<String> = (0..60).map(|piece| format!("ballast{piece}")).collect();
+    let ballast: Vec<String> = (0..68).map(|piece| format!("ballast{piece}")).collect();
     for piece in &ballast {
         redis::cmd("SET").arg(piece).arg("x".repeat(98_000)).exec_async(&mut connection).await?;
     }
