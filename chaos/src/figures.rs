@@ -12,7 +12,7 @@ const HAND_OVER_MAX: Duration = Duration::from_secs(1);
 /// What a take-over may take beyond the lease.
 const TAKE_OVER_MARGIN: Duration = Duration::from_secs(1);
 /// How long after Redis' return, or the last fault of a storm, every partition must be alive.
-pub const RECOVERY_MAX: Duration = Duration::from_secs(5);
+const RECOVERY_MAX: Duration = Duration::from_secs(5);
 /// How long after workers came or were healed shares must be even.
 pub const EVEN_MAX: Duration = Duration::from_secs(10);
 
@@ -132,8 +132,8 @@ impl Figures {
         let limits = [
             (&self.take_overs_ms, lease + TAKE_OVER_MARGIN, "a take-over"),
             (&self.hand_overs_ms, HAND_OVER_MAX, "a hand-over"),
-            (&self.recoveries_ms, RECOVERY_MAX, "the recovery after redis was back"),
-            (&self.after_storms_ms, RECOVERY_MAX, "the recovery after a storm"),
+            (&self.recoveries_ms, recovery_max(lease), "the recovery after redis was back"),
+            (&self.after_storms_ms, recovery_max(lease), "the recovery after a storm"),
             (&self.even_ms, EVEN_MAX, "sharing evenly"),
         ];
         let wrong = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
@@ -144,6 +144,11 @@ impl Figures {
         let nothing = (self.expected == 0).then(|| "no signal was expected: nothing was tested".to_owned());
         wrong.chain(late).chain(nothing).chain(self.late.iter().chain(&self.incidents).cloned()).collect()
     }
+}
+
+/// How long a recovery may take. A worker may have died just before: what it had comes back with its lease.
+pub fn recovery_max(lease_ttl: Duration) -> Duration {
+    RECOVERY_MAX.max(lease_ttl + TAKE_OVER_MARGIN)
 }
 
 #[cfg(test)]

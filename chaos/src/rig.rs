@@ -17,7 +17,7 @@ use tokio::time::{sleep, sleep_until};
 use crate::arguments::Arguments;
 use crate::control::Control;
 use crate::crew::Crew;
-use crate::figures::{Figures, RECOVERY_MAX};
+use crate::figures::{Figures, recovery_max};
 use crate::schedule::{Fault, Kind, workers_at_first};
 use crate::series::{self, GROUP, PARTITIONS, Series, key};
 use crate::tail::Mark;
@@ -310,9 +310,10 @@ impl Rig {
     ///
     /// If it is not so even long after it should.
     pub async fn alive_again(&mut self, since: Instant, what: &str) -> Result<Duration> {
-        let standing = self.control.probe(RECOVERY_MAX).await;
+        let limit = recovery_max(self.lease_ttl);
+        let standing = self.control.probe(limit).await;
         if let Err(error) = standing {
-            self.figures.late.push(format!("{RECOVERY_MAX:?} after {what}: {error:#}"));
+            self.figures.late.push(format!("{limit:?} after {what}: {error:#}"));
             self.crew.heal(true)?;
             self.control.probe(RECOVERY_PATIENCE).await?;
         }
