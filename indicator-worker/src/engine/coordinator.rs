@@ -245,3 +245,11 @@ impl<'a> Coordinator<'a> {
         LOOK_EVERY.min(self.beat)
     }
 }
+
+/// Waits until the partition is in the share, or no longer is. Cancel-safe.
+pub(super) async fn is_share(shares: &mut watch::Receiver<Share>, partition: Partition, wanted: bool) {
+    if shares.wait_for(|share| share.contains(&partition) == wanted).await.is_err() {
+        // Nobody shares any more: the process is about to stop, which has its own signal.
+        std::future::pending::<()>().await;
+    }
+}

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::applier::Applier;
 use super::commit::Committed;
-use super::coordinator::Share;
+use super::coordinator::{Share, is_share};
 use super::lease::{Acquired, Leases, Token};
 use super::position::{self, Position};
 use super::trim::Trimmer;
@@ -390,13 +390,5 @@ impl PartitionTask {
         if self.trouble.take().is_some_and(|trouble| trouble.is_said) {
             tracing::info!(partition = self.partition.0, "partition {} is in flow again", self.partition);
         }
-    }
-}
-
-/// Waits until the partition is in the share, or no longer is. Cancel-safe.
-async fn is_share(shares: &mut watch::Receiver<Share>, partition: Partition, wanted: bool) {
-    if shares.wait_for(|share| share.contains(&partition) == wanted).await.is_err() {
-        // Nobody shares any more: the process is about to stop, which has its own signal.
-        std::future::pending::<()>().await;
     }
 }
