@@ -36,6 +36,13 @@ async fn check(bench: &Bench, published: &BTreeMap<String, Vec<Tick>>) {
     assert!(expected_total > 300, "only {expected_total} signals");
 }
 
+/// Checks the signals of a series that has its partition to itself.
+async fn check_signals(bench: &Bench, series: &str, ticks: &[Tick]) {
+    let signals = bench.stream(&key(series, "signals")).await;
+    let ids: Vec<String> = signals.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
+    assert_same(series, &ids, &sequential(series, ticks).0);
+}
+
 fn series_to_publish() -> BTreeMap<String, Vec<Tick>> {
     (0..6).map(|at| (format!("csv:S{at}:1m"), waves(300, at))).collect()
 }
@@ -146,9 +153,7 @@ async fn a_flushed_redis_starts_anew() {
         }
     });
     applied.await.unwrap();
-    let ids: Vec<String> =
-        bench.stream(&key(series, "signals")).await.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
-    assert_same(series, &ids, &sequential(series, &ticks).0);
+    check_signals(&bench, series, &ticks).await;
     drop(worker);
 }
 
@@ -179,9 +184,7 @@ async fn a_full_redis_is_waited_out() {
     worker.wait_for_line(|line| line.contains("waits: "), PATIENCE).await.unwrap();
     limit("0").await;
     bench.wait_settled(series).await;
-    let ids: Vec<String> =
-        bench.stream(&key(series, "signals")).await.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
-    assert_same(series, &ids, &sequential(series, &more).0);
+    check_signals(&bench, series, &more).await;
 }
 
 /// The position outlives its group, so that not even the dead entries are doubled.
@@ -247,9 +250,7 @@ async fn a_commit_that_a_power_cut_tore_does_not_come_back() {
     bench.redis.kill().unwrap();
     bench.redis.restart().await.unwrap();
     bench.wait_settled(series).await;
-    let ids: Vec<String> =
-        bench.stream(&key(series, "signals")).await.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
-    assert_same(series, &ids, &sequential(series, &ticks).0);
+    check_signals(&bench, series, &ticks).await;
     drop(worker);
 }
 
@@ -264,9 +265,7 @@ async fn a_stream_that_is_deleted_shows_a_true_lag_again() {
     redis::cmd("DEL").arg(key(series, "candles")).exec_async(&mut connection).await.unwrap();
     bench.publish(series, &ticks[80..]).await;
     bench.wait_settled(series).await;
-    let ids: Vec<String> =
-        bench.stream(&key(series, "signals")).await.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
-    assert_same(series, &ids, &sequential(series, &ticks).0);
+    check_signals(&bench, series, &ticks).await;
     drop(worker);
 }
 
@@ -285,7 +284,5 @@ async fn a_key_of_another_type_where_signals_go_stops_the_partition_until_it_is_
         .unwrap();
     redis::cmd("DEL").arg(key(series, "signals")).exec_async(&mut connection).await.unwrap();
     bench.wait_settled(series).await;
-    let ids: Vec<String> =
-        bench.stream(&key(series, "signals")).await.into_iter().map(|(_, signal)| signal["id"].clone()).collect();
-    assert_same(series, &ids, &sequential(series, &ticks).0);
+    check_signals(&bench, series, &ticks).await;
 }
