@@ -108,6 +108,12 @@ impl Decimal {
         (ticks.abs() <= TICKS_MAX).then_some(ticks)
     }
 
+    /// The last 128 bits of the number in whole ticks of `10^-scale`, which must not be coarser than it.
+    pub(crate) fn ticks_wrapping(self, scale: u8) -> i128 {
+        let steps = u32::try_from(i32::from(scale) - i32::from(self.scale)).unwrap_or(0);
+        i128::from(self.mantissa).wrapping_mul(10_i128.wrapping_pow(steps))
+    }
+
     /// The number as a ratio of whole numbers.
     fn ratio(self) -> (i128, i128) {
         let unit = |exponent: i8| 10_i128.pow(u32::try_from(exponent).unwrap_or(0));

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::series::Series;
+use crate::timeframe::Timeframe;
 
 /// A pattern over `venue:SYMBOL:timeframe`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,11 @@ pub struct SeriesPattern {
 pub struct PatternError;
 
 impl SeriesPattern {
+    /// The timeframe, where the pattern names a single one.
+    pub fn timeframe(&self) -> Option<Timeframe> {
+        self.text.rsplit(':').next().and_then(|part| part.parse().ok())
+    }
+
     /// Whether `series` is one of those meant.
     pub fn matches(&self, series: &Series) -> bool {
         if self.text == "*" {
@@ -65,7 +71,7 @@ impl FromStr for SeriesPattern {
         let shaped = parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(allowed));
         // A timeframe that does not exist can only be a slip: such a pattern would never match.
         let timed =
-            parts.last().is_some_and(|last| last.contains('*') || last.parse::<crate::timeframe::Timeframe>().is_ok());
+            parts.last().is_some_and(|last| last.contains('*') || last.parse::<Timeframe>().is_ok());
         if text == "*" || (shaped && timed) { Ok(Self { text: text.to_owned() }) } else { Err(PatternError) }
     }
 }

@@ -35,8 +35,33 @@ fn euclid(mut left: (i128, i128), mut right: (i128, i128)) -> Ordering {
     }
 }
 
+/// Powers of ten that are exact in an `f64`.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// `10^scale`.
+pub(crate) fn power_of_ten(scale: u8) -> f64 {
+    POWERS.get(usize::from(scale)).copied().unwrap_or_else(|| 10_f64.powi(scale.into()))
+}
+
+/// The nearest `f64`: quick for what 64 bits hold, which is all but always.
+pub(crate) fn float(number: i128) -> f64 {
+    i64::try_from(number).map_or(number as f64, |number| number as f64)
+}
+
 /// The `f64` nearest to `numerator / (denominator × 10^scale)`. `denominator` is above zero.
+#[inline]
 pub fn to_f64(numerator: i128, denominator: i128, scale: u8) -> f64 {
+    // Both sides are exact, so the one division rounds once.
+    match (i64::try_from(numerator), POWERS.get(usize::from(scale))) {
+        (Ok(ticks @ -0x20_0000_0000_0000..=0x20_0000_0000_0000), Some(power)) if denominator == 1 => ticks as f64 / power,
+        _ => quotient(numerator, denominator, scale),
+    }
+}
+
+fn quotient(numerator: i128, denominator: i128, scale: u8) -> f64 {
     const EXACT: u128 = 1 << 53;
     let unit = 10_i128.pow(u32::from(scale));
     if let Some(whole) = denominator.checked_mul(unit)

@@ -174,6 +174,12 @@ impl Series {
         self.timeframe
     }
 
+    /// The same instrument's series of another timeframe.
+    #[must_use]
+    pub fn with_timeframe(&self, timeframe: Timeframe) -> Self {
+        Self { text: format!("{}:{timeframe}", self.instrument()).into(), timeframe, ..self.clone() }
+    }
+
     /// Where the instrument lives: `CRC16(instrument) mod partitions`.
     pub fn partition(&self, partitions: Partitions) -> Partition {
         Partition(crc16(self.instrument().as_bytes()) % partitions.0)

@@ -1,16 +1,18 @@
-//! Strategies: which averages to cross on which series, and the risk rules beside them.
+//! Strategies: which lines to cross on which series, what else must hold, and the risk rules beside them.
 //!
-//! Values of these types are checked: averages are averages, multiples are above zero, and what
-//! needs an `atr` has one. Finding crossings is the worker's business.
+//! Values of these types are checked: what crosses can cross, multiples are above zero, and what needs an `atr`
+//! has one. Finding crossings is the worker's business.
 
 use rust_decimal::Decimal as Exact;
 use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
+use crate::condition::{Condition, Term};
 use crate::decimal::Decimal;
-use crate::indicator::IndicatorSpec;
+use crate::indicator::{IndicatorSpec, Line};
 use crate::pattern::SeriesPattern;
 use crate::series::Series;
 use crate::signal::Direction;
+use crate::timeframe::Timeframe;
 
 /// A strategy, as the configuration gives it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,18 +21,49 @@ pub struct Strategy {
     pub name: String,
     /// The series it runs on.
     pub series: Vec<SeriesPattern>,
-    /// The average that crosses.
-    pub fast: IndicatorSpec,
-    /// The average that is crossed.
-    pub slow: IndicatorSpec,
+    /// The line that crosses.
+    pub fast: Line,
+    /// The line that is crossed.
+    pub slow: Line,
     /// Stops, targets and filters, where the strategy asks for them.
     pub risk: Option<Risk>,
+    /// What else must hold when the candle closes.
+    pub when: Vec<Condition>,
+    /// Its indicators as they were written.
+    pub shown: Vec<Named>,
+}
+
+/// An indicator, and the name it was written by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// What the state hash calls it.
+    pub name: String,
+    /// The indicator.
+    pub spec: IndicatorSpec,
 }
 
 impl Strategy {
-    /// Whether the strategy runs on `series`.
+    /// Whether the strategy runs on `series`: one of those it names, and not of a higher timeframe than its
+    /// conditions look at.
     pub fn covers(&self, series: &Series) -> bool {
-        self.series.iter().any(|pattern| pattern.matches(series))
+        let is_below = self.timeframes().all(|timeframe| series.timeframe() <= timeframe);
+        is_below && self.series.iter().any(|pattern| pattern.matches(series))
+    }
+
+    /// The other timeframes that its conditions look at.
+    pub fn timeframes(&self) -> impl Iterator<Item = Timeframe> {
+        self.terms().filter_map(Term::timeframe)
+    }
+
+    /// Both sides of all conditions.
+    pub fn terms(&self) -> impl Iterator<Item = Term> {
+        self.when.iter().flat_map(|condition| condition.terms())
+    }
+
+    /// Every indicator it needs, on whichever series.
+    pub fn indicators(&self) -> impl Iterator<Item = IndicatorSpec> {
+        let lines = [self.fast, self.slow].into_iter().chain(self.terms().filter_map(Term::line));
+        lines.filter_map(Line::indicator).chain(self.risk.as_ref().map(|risk| risk.atr))
     }
 }
 
@@ -80,17 +113,20 @@ pub enum Filtered {
     MinAtr,
     /// The ratio of target to stop is below `min_risk_reward`.
     MinRiskReward,
+    /// A condition does not hold, or what it looks at has no value yet.
+    When,
 }
 
 impl Filtered {
     /// Every reason, in the order they are checked.
-    pub const ALL: [Self; 2] = [Self::MinAtr, Self::MinRiskReward];
+    pub const ALL: [Self; 3] = [Self::MinAtr, Self::MinRiskReward, Self::When];
 
     /// The metric label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MinAtr => "min_atr",
             Self::MinRiskReward => "min_risk_reward",
+            Self::When => "when",
         }
     }
 }

@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::indicator::IndicatorSpec;
 use crate::strategy::Strategy;
 use error::{Key, Problem};
 use overlay::Overlay;
@@ -123,11 +124,9 @@ impl RawConfig {
     fn check(self) -> Result<Config, Problem> {
         let strategies = strategy::check_all(self.strategies)?;
         let indicators = strategy::check_tables(self.indicators)?;
-        let specs = strategies.iter().flat_map(|strategy| {
-            [strategy.fast, strategy.slow].into_iter().chain(strategy.risk.as_ref().map(|risk| risk.atr))
-        });
-        let settling = specs.chain(indicators.iter().flat_map(|table| table.compute.iter().copied()));
-        let needed = settling.map(crate::indicator::IndicatorSpec::settling).max().unwrap_or(0);
+        let computed = indicators.iter().flat_map(|table| table.compute.iter().map(|named| named.spec));
+        let specs = strategies.iter().flat_map(Strategy::indicators).chain(computed);
+        let needed = specs.map(IndicatorSpec::settling).max().unwrap_or(0);
         Ok(Config {
             redis: self.redis.check(&Key::root("redis"))?,
             cache: self.cache.check(&Key::root("cache"), needed)?,

@@ -259,6 +259,8 @@ fn look_up<'a>(tree: &'a toml::Table, key: &str) -> Option<&'a Value> {
         value = match value {
             Value::Table(table) => table.get(step)?,
             Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
+            // A lone text stands for a list of texts.
+            Value::String(_) if step.parse::<usize>().is_ok() => value,
             _ => return None,
         };
     }

@@ -1,13 +1,14 @@
-//! `[[strategies]]` and `[[indicators]]`: what to compute, and what to cross.
+//! `[[strategies]]` and `[[indicators]]`: what to compute, what to cross, and when.
 
 use serde::Deserialize;
 
 use super::error::{Key, Problem};
 use super::lenient::{Scalar, Texts};
-use crate::indicator::IndicatorSpec;
+use crate::condition::Condition;
+use crate::indicator::{IndicatorSpec, Line, Unit};
 use crate::pattern::SeriesPattern;
 use crate::series::Series;
-use crate::strategy::{Multiple, Risk, Strategy};
+use crate::strategy::{Multiple, Named, Risk, Strategy};
 
 const NAME_MAX: usize = 64;
 
@@ -17,7 +18,7 @@ pub struct IndicatorTable {
     /// The series meant.
     pub series: Vec<SeriesPattern>,
     /// The indicators to compute there.
-    pub compute: Vec<IndicatorSpec>,
+    pub compute: Vec<Named>,
 }
 
 impl IndicatorTable {
@@ -34,6 +35,7 @@ pub(super) struct RawStrategy {
     series: Texts,
     fast: Option<String>,
     slow: Option<String>,
+    when: Texts,
     atr: Option<String>,
     stop_atr: Option<Scalar<f64>>,
     target_atr: Option<Scalar<f64>>,
@@ -67,9 +69,11 @@ pub(super) fn check_tables(tables: Vec<RawIndicators>) -> Result<Vec<IndicatorTa
     let checked = tables.into_iter().enumerate().map(|(index, raw)| {
         let key = root.item(index);
         let compute = raw.compute.0.iter().enumerate();
-        let compute =
-            compute.map(|(at, text)| text.parse().map_err(|error| key.child("compute").item(at).problem(error)));
-        let compute = compute.collect::<Result<Vec<IndicatorSpec>, Problem>>()?;
+        let compute = compute.map(|(at, text)| {
+            let spec = text.parse().map_err(|error| key.child("compute").item(at).problem(error))?;
+            Ok(named(text, spec))
+        });
+        let compute = compute.collect::<Result<Vec<Named>, Problem>>()?;
         if compute.is_empty() {
             return Err(key.child("compute").problem("missing or empty"));
         }
@@ -82,17 +86,45 @@ impl RawStrategy {
     fn check(self, key: &Key) -> Result<Strategy, Problem> {
         let name = check_name(&key.child("name"), self.name.as_ref())?;
         let series = patterns(&key.child("series"), &self.series)?;
-        let average = |name: &str, text: Option<&String>| {
-            let key = key.child(name);
-            let spec = indicator(&key, text)?.ok_or_else(|| key.problem("missing"))?;
-            if spec.is_average() { Ok(spec) } else { Err(key.problem("not an average, which fast and slow must be")) }
-        };
-        let (fast, slow) = (average("fast", self.fast.as_ref())?, average("slow", self.slow.as_ref())?);
-        if fast == slow {
-            return Err(key.child("slow").problem("the same as fast: they would never cross"));
-        }
+        let fast = self.check_line(&key.child("fast"), self.fast.as_ref(), None)?;
+        let slow = self.check_line(&key.child("slow"), self.slow.as_ref(), Some(fast))?;
         let risk = self.check_risk(key)?;
-        Ok(Strategy { name, series, fast, slow, risk })
+        let when = self.check_when(key, &series)?;
+        let written = [(self.fast, fast.indicator()), (self.slow, slow.indicator()), (self.atr, risk.as_ref().map(|risk| risk.atr))];
+        let shown = written.into_iter().filter_map(|(text, spec)| Some(named(&text?, spec?))).collect();
+        Ok(Strategy { name, series, fast, slow, risk, when, shown })
+    }
+
+    /// Reads one of the two lines. The second must be of the kind of the first, and another.
+    fn check_line(&self, key: &Key, text: Option<&String>, fast: Option<Line>) -> Result<Line, Problem> {
+        let text = text.ok_or_else(|| key.problem("missing"))?;
+        let sibling = fast.and_then(|fast| fast.sibling(text.trim()));
+        let line = sibling.map_or_else(|| text.parse(), Ok).map_err(|error| key.problem(error))?;
+        if matches!(line.unit(), Unit::Percent | Unit::Range) {
+            return Err(key.problem("not an average, which fast and slow must be"));
+        }
+        match fast {
+            Some(fast) if fast == line => Err(key.problem("the same as fast: they would never cross")),
+            Some(fast) if fast.unit() != line.unit() => {
+                Err(key.problem(format!("of another kind than {fast}: a macd crosses its own .signal, averages each other")))
+            }
+            _ => Ok(line),
+        }
+    }
+
+    fn check_when(&self, key: &Key, series: &[SeriesPattern]) -> Result<Vec<Condition>, Problem> {
+        let mut all = Vec::new();
+        for (at, text) in self.when.0.iter().enumerate() {
+            let key = key.child("when").item(at);
+            let conditions = Condition::read_all(text).map_err(|error| key.problem(error))?;
+            for timeframe in conditions.iter().flat_map(|condition| condition.terms()).filter_map(|term| term.timeframe()) {
+                if let Some(longer) = series.iter().filter_map(SeriesPattern::timeframe).find(|own| *own > timeframe) {
+                    return Err(key.problem(format!("looks at {timeframe} from {longer}: it can look at a higher timeframe only")));
+                }
+            }
+            all.extend(conditions);
+        }
+        Ok(all)
     }
 
     fn check_risk(&self, key: &Key) -> Result<Option<Risk>, Problem> {
@@ -108,7 +140,7 @@ impl RawStrategy {
                 None => Ok(None),
             };
         };
-        if !matches!(atr, IndicatorSpec::Atr(_)) {
+        if atr.unit() != Unit::Range {
             return Err(key.child("atr").problem("not an average true range: write it as atr(14), for example"));
         }
         let multiple = |name: &str, number: Option<Scalar<f64>>| {
@@ -130,6 +162,12 @@ impl RawStrategy {
         }
         Ok(Some(Risk { atr, stop, target, min_atr, min_risk_reward }))
     }
+}
+
+/// An indicator by the name it was written by: all up to its closing bracket.
+fn named(text: &str, spec: IndicatorSpec) -> Named {
+    let name = text.rfind(')').map_or(text, |end| &text[..=end]).trim();
+    Named { name: name.to_owned(), spec }
 }
 
 /// Checks the name of a strategy or recipient: it is shown, logged, hashed and used as a label.

@@ -1,42 +1,78 @@
-//! Exponential moving average of the close: `e += k (x - e)` with `k = 2 / (n + 1)`.
+//! Exponential moving average: `e = e[1] + k (x - e[1])` with `k = 2 / (n + 1)`.
 //!
-//! Seeded by the mean of its first `n` closes, so that the first value is at index `n - 1`, as
-//! TA-Lib's `EMA` in its default compatibility.
+//! Seeded by the mean of its first `n` values, so that the first value is at index `n - 1`, as TA-Lib's
+//! `EMA` in its default compatibility.
 
-use super::{Period, Reading, Sample, Seeded};
+use super::arguments::{Arguments, Parameter, Source};
+use super::bytes::Bytes;
+use super::kernel::{About, Kernel, Reach, Unit, Weight};
+use super::reading::Reading;
+use super::sample::{Finer, Sample};
+use super::seeded::{SeededByTicks, Smoothing};
+use super::window::{Needs, Window};
 
 /// The average, or the sum that will seed it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ema {
-    period: Period,
-    weight: f64,
-    average: Seeded,
+pub(super) struct Ema {
+    source: Source,
+    by: Smoothing,
+    average: SeededByTicks,
 }
 
-impl Ema {
-    pub(super) fn new(period: Period) -> Self {
-        Self { period, weight: 2.0 / (f64::from(period.get()) + 1.0), average: Seeded::NEW }
+impl Kernel for Ema {
+    const ABOUT: About = About {
+        name: "ema",
+        title: "exponential moving average",
+        formula: "e = e[1] + k (x - e[1]), k = 2 / (n+1), begun with sma(n)",
+        parameters: &[Parameter::Period("n", 1), Parameter::Source],
+        further: &[],
+        unit: Unit::Price,
+    };
+
+    fn reach(arguments: &Arguments) -> Reach {
+        let n = usize::from(arguments.period());
+        Reach {
+            first: n - 1,
+            needs: Needs::NONE,
+            settling: Some((19 * n).div_ceil(2) + 1),
+            weight: Weight::of_prices(i128::from(arguments.period()) * arguments.source.divisor()),
+        }
     }
 
-    pub(super) fn restore(period: Period, bytes: &[u8]) -> Option<Self> {
-        Some(Self { average: Seeded::restore(period, bytes)?, ..Self::new(period) })
+    fn new(arguments: &Arguments) -> Self {
+        let by = Smoothing::exponential(arguments.period());
+        Self { source: arguments.source, by, average: SeededByTicks::new() }
     }
 
-    pub(super) fn save(&self, out: &mut Vec<u8>) {
+    fn step(&mut self, sample: &Sample, _past: &Window) {
+        self.average.step_price(self.by, self.source, sample);
+    }
+
+    fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
+        self.average.get().map(Reading::Float)
+    }
+
+    fn rescale(&mut self, finer: Finer) {
+        self.average.rescale(finer.price);
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
         self.average.save(out);
     }
 
-    pub(super) fn step(&mut self, sample: &Sample) {
-        let weight = self.weight;
-        let approach = |average: f64, close: f64| average + weight * (close - average);
-        self.average.step(self.period, sample.close, sample.close_f64, sample.scale, approach);
+    fn load(&mut self, bytes: &mut Bytes<'_>) -> Option<()> {
+        self.average.load(self.by, bytes)
     }
+}
 
-    pub(super) fn reading(&self) -> Option<Reading> {
-        self.average.reading()
-    }
+#[cfg(test)]
+mod tests {
+    use crate::indicator::table::check;
 
-    pub(super) fn rescale(&mut self, factor: i128) {
-        self.average.rescale(factor);
+    #[test]
+    fn the_mean_of_the_first_values_begins_it() {
+        // k = 1/2 for n = 3.
+        check("ema(3)", &["1", "2", "3", "6", "2"], &[None, None, Some(2.0), Some(4.0), Some(3.0)]);
+        check("ema(1)", &["1.1", "0.3"], &[Some(1.1), Some(0.3)]);
     }
 }

@@ -1,45 +1,72 @@
-//! Simple moving average of the close: `(x[t] + … + x[t-n+1]) / n`.
+//! Simple moving average: `(x + x[1] + … + x[n-1]) / n`.
 //!
 //! First value at index `n - 1`, as TA-Lib's `SMA`. The sum runs over whole ticks, so it neither
-//! drifts nor rounds; its state is a function of the window and is not stored.
+//! drifts nor rounds.
 
-use super::{Period, Reading, Sample, Window};
+use super::arguments::{Arguments, Parameter, Source};
+use super::kernel::{About, Kernel, Reach, Unit, WarmUp, Weight};
+use super::reading::Reading;
+use super::rolling::RollingSum;
+use super::sample::{Finer, Sample};
+use super::window::{Needs, Values, Window};
 
-/// A running sum of the last closes.
+/// A running sum of the last prices.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sma {
-    period: Period,
-    seen: u32,
-    sum: i128,
+pub(super) struct Sma {
+    source: Source,
+    divisor: i128,
+    warm_up: WarmUp,
+    sum: RollingSum,
 }
 
-impl Sma {
-    pub(super) fn new(period: Period) -> Self {
-        Self { period, seen: 0, sum: 0 }
-    }
+impl Kernel for Sma {
+    const ABOUT: About = About {
+        name: "sma",
+        title: "simple moving average",
+        formula: "(x + x[1] + … + x[n-1]) / n",
+        parameters: &[Parameter::Period("n", 1), Parameter::Source],
+        further: &[],
+        unit: Unit::Price,
+    };
 
-    /// Sums what the window holds.
-    pub(super) fn over(period: Period, window: &Window) -> Self {
-        let closes = (1..=period.get()).map_while(|back| window.back(back as usize));
-        closes.fold(Self::new(period), |sma, close| Self { seen: sma.seen + 1, sum: sma.sum + close, ..sma })
-    }
-
-    pub(super) fn step(&mut self, sample: &Sample, past: &Window) {
-        self.sum += sample.close;
-        if self.seen < self.period.get() {
-            self.seen += 1;
-        } else {
-            // The window holds at least `period` closes by now.
-            self.sum -= past.back(self.period.get() as usize).unwrap_or_default();
+    fn reach(arguments: &Arguments) -> Reach {
+        let (n, source) = (arguments.period(), arguments.source);
+        Reach {
+            first: usize::from(n) - 1,
+            needs: Needs::NONE.source(source, n),
+            settling: None,
+            weight: Weight::of_prices(i128::from(n) * source.divisor()),
         }
     }
 
-    pub(super) fn reading(&self) -> Option<Reading> {
-        let exact = Reading::Exact { numerator: self.sum, denominator: i128::from(self.period.get()) };
-        (self.seen == self.period.get()).then_some(exact)
+    fn new(arguments: &Arguments) -> Self {
+        let (n, source) = (arguments.period(), arguments.source);
+        let divisor = i128::from(n) * source.divisor();
+        Self { source, divisor, warm_up: WarmUp::of(n), sum: RollingSum::new(n, 0) }
     }
 
-    pub(super) fn rescale(&mut self, factor: i128) {
-        self.sum *= factor;
+    fn step(&mut self, sample: &Sample, past: &Window) {
+        self.warm_up.step();
+        self.sum.step(Values::of(self.source, sample, past));
+    }
+
+    fn reading(&self, _output: usize, scale: u8) -> Option<Reading> {
+        let mean = Reading::Exact { numerator: self.sum.get(), denominator: self.divisor, scale };
+        self.warm_up.is_over().then_some(mean)
+    }
+
+    fn rescale(&mut self, finer: Finer) {
+        self.sum.rescale(finer.price);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::indicator::table::check;
+
+    #[test]
+    fn means_of_three() {
+        check("sma(3)", &["1", "2", "4", "8", "3"], &[None, None, Some(7.0 / 3.0), Some(14.0 / 3.0), Some(5.0)]);
+        check("sma(1)", &["1.5", "2"], &[Some(1.5), Some(2.0)]);
     }
 }

@@ -1,125 +1,268 @@
-//! The shared window: the last closes of a series in whole ticks.
+//! The shared window: what the indicators of a series read of its past candles, in whole ticks.
 //!
-//! Kept as 64-bit numbers as long as they fit, which is all but always, and as 128-bit ones beyond.
+//! It is a function of the tail of the series' history and is not stored anywhere else. Numbers are
+//! kept as 64-bit ones as long as they fit, which is all but always, and as 128-bit ones beyond.
 
-use std::collections::VecDeque;
+use super::arguments::Source;
+use super::sample::{Field, Finer, Sample};
+use crate::decimal::Decimal;
 
-/// The last closes of a series, newest last, at most as many as its indicators look back on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Window {
-    capacity: usize,
-    ticks: Ticks,
+/// How many past candles are read of each field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs([u16; Field::COUNT]);
+
+impl Needs {
+    /// Nothing.
+    pub const NONE: Self = Self([0; Field::COUNT]);
+
+    /// These, and `candles` of a source.
+    #[must_use]
+    pub fn source(self, source: Source, candles: u16) -> Self {
+        self.field(Field::of(source), candles)
+    }
+
+    /// These, and `candles` of the volume.
+    pub(super) fn volume(self, candles: u16) -> Self {
+        self.field(Field::VOLUME, candles)
+    }
+
+    fn field(mut self, field: Field, candles: u16) -> Self {
+        let own = &mut self.0[field.index()];
+        *own = candles.max(*own);
+        self
+    }
+
+    /// What either needs.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Field::all().fold(self, |needs, field| needs.field(field, other.0[field.index()]))
+    }
+
+    /// How many past candles must be known.
+    pub fn candles(self) -> usize {
+        self.0.into_iter().max().unwrap_or(0).into()
+    }
 }
 
+/// The last candles of a series, as far as its indicators look back.
 #[derive(Clone, Debug, PartialEq)]
-enum Ticks {
-    Narrow(VecDeque<i64>),
-    Wide(VecDeque<i128>),
+pub struct Window {
+    columns: Box<[Column]>,
+    /// The place of each field's column; beyond the last where none is kept.
+    places: [u8; Field::COUNT],
+}
+
+/// A ring of one field's last ticks.
+#[derive(Clone, Debug)]
+struct Column {
+    field: Field,
+    ring: Ring,
+    /// Where the next one goes.
+    next: usize,
+    len: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Ring {
+    Narrow(Box<[i64]>),
+    Wide(Box<[i128]>),
 }
 
 impl Window {
-    /// Makes an empty window that keeps `capacity` closes.
-    pub fn new(capacity: usize) -> Self {
-        Self { capacity, ticks: Ticks::Narrow(VecDeque::new()) }
-    }
-
-    /// How many closes are held.
-    pub fn len(&self) -> usize {
-        match &self.ticks {
-            Ticks::Narrow(ring) => ring.len(),
-            Ticks::Wide(ring) => ring.len(),
-        }
-    }
-
-    /// Whether no close is held.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The close `back` candles ago: 1 is the newest.
-    pub fn back(&self, back: usize) -> Option<i128> {
-        let at = self.len().checked_sub(back)?;
-        match &self.ticks {
-            Ticks::Narrow(ring) => ring.get(at).map(|&ticks| i128::from(ticks)),
-            Ticks::Wide(ring) => ring.get(at).copied(),
-        }
-    }
-
-    /// Adds the newest close and lets the oldest go when full.
-    pub fn push(&mut self, close: i128) {
-        if let (Ticks::Narrow(_), Err(_)) = (&self.ticks, i64::try_from(close)) {
-            self.widen();
-        }
-        let capacity = self.capacity;
-        match &mut self.ticks {
-            Ticks::Narrow(ring) => push(ring, i64::try_from(close).unwrap_or(i64::MAX), capacity),
-            Ticks::Wide(ring) => push(ring, close, capacity),
-        }
-    }
-
-    /// Follows a change of the series' ticks: they became `factor` times finer.
-    pub fn rescale(&mut self, factor: i128) {
-        let fits = match &self.ticks {
-            Ticks::Narrow(ring) => ring.iter().all(|&ticks| i64::try_from(i128::from(ticks) * factor).is_ok()),
-            Ticks::Wide(_) => true,
-        };
-        if !fits {
-            self.widen();
-        }
-        match &mut self.ticks {
-            // `fits` says that the product does, so that nothing saturates here.
-            Ticks::Narrow(ring) => {
-                for ticks in ring {
-                    *ticks = i64::try_from(i128::from(*ticks) * factor).unwrap_or(i64::MAX);
-                }
-            }
-            Ticks::Wide(ring) => {
-                for ticks in ring {
-                    *ticks *= factor;
-                }
+    /// Makes an empty window.
+    pub fn new(needs: &Needs) -> Self {
+        let (mut columns, mut places) = (Vec::new(), [u8::MAX; Field::COUNT]);
+        for (field, place) in Field::all().zip(&mut places) {
+            let capacity = usize::from(needs.0[field.index()]);
+            if capacity > 0 {
+                *place = u8::try_from(columns.len()).unwrap_or(u8::MAX);
+                columns.push(Column { field, ring: Ring::Narrow(vec![0; capacity].into()), next: 0, len: 0 });
             }
         }
+        Self { columns: columns.into(), places }
     }
 
-    fn widen(&mut self) {
-        if let Ticks::Narrow(ring) = &self.ticks {
-            self.ticks = Ticks::Wide(ring.iter().map(|&ticks| i128::from(ticks)).collect());
+    /// How many of the last candles are known completely, as far as they are needed.
+    pub fn covers(&self, needs: &Needs) -> bool {
+        Field::all().all(|field| self.column(field).map_or(0, |column| column.len) >= needs.0[field.index()].into())
+    }
+
+    /// The ticks of a source `back` candles ago: 1 is the newest.
+    pub fn price(&self, source: Source, back: usize) -> Option<i128> {
+        self.back(Field::of(source), back)
+    }
+
+    /// The ticks of a field `back` candles ago: 1 is the newest.
+    pub(super) fn back(&self, field: Field, back: usize) -> Option<i128> {
+        self.column(field)?.back(back)
+    }
+
+    /// Adds the newest candle and lets the oldest go.
+    pub fn push(&mut self, sample: &Sample) {
+        for column in &mut self.columns {
+            column.push(sample.ticks(column.field));
         }
+    }
+
+    /// Adds a candle of which only the close is known, in ticks of `10^-scale`.
+    pub fn push_close(&mut self, close: Decimal, scale: u8) {
+        if let (Some(ticks), Some(column)) = (close.ticks(scale), self.columns.get_mut(self.place(Source::Close))) {
+            column.push(ticks);
+        }
+    }
+
+    /// Follows a change of the series' units.
+    pub fn rescale(&mut self, finer: Finer) {
+        for column in &mut self.columns {
+            column.rescale(finer.of(column.field));
+        }
+    }
+
+    /// The sample `back` candles ago, as far as it is kept.
+    pub(super) fn sample(&self, back: usize, scale: u8) -> Sample {
+        let mut ticks = [0; Field::COUNT];
+        for (field, ticks) in Field::all().zip(&mut ticks) {
+            *ticks = self.back(field, back).unwrap_or_default();
+        }
+        Sample::partial(ticks, scale)
+    }
+
+    /// How many candles the longest of the columns holds.
+    pub(super) fn len(&self) -> usize {
+        self.columns.iter().map(|column| column.len).max().unwrap_or(0)
+    }
+
+    fn place(&self, source: Source) -> usize {
+        self.places[Field::of(source).index()].into()
+    }
+
+    fn column(&self, field: Field) -> Option<&Column> {
+        self.columns.get(usize::from(self.places[field.index()]))
     }
 }
 
-fn push<T>(ring: &mut VecDeque<T>, value: T, capacity: usize) {
-    if capacity == 0 {
-        return;
+impl Column {
+    fn capacity(&self) -> usize {
+        match &self.ring {
+            Ring::Narrow(ring) => ring.len(),
+            Ring::Wide(ring) => ring.len(),
+        }
     }
-    if ring.len() == capacity {
-        ring.pop_front();
+
+    fn back(&self, back: usize) -> Option<i128> {
+        if back == 0 || back > self.len {
+            return None;
+        }
+        let at = if back <= self.next { self.next - back } else { self.next + self.capacity() - back };
+        match &self.ring {
+            Ring::Narrow(ring) => ring.get(at).map(|&ticks| i128::from(ticks)),
+            Ring::Wide(ring) => ring.get(at).copied(),
+        }
     }
-    ring.push_back(value);
+
+    fn push(&mut self, ticks: i128) {
+        match (&mut self.ring, i64::try_from(ticks)) {
+            (Ring::Narrow(ring), Ok(ticks)) => ring[self.next] = ticks,
+            (Ring::Narrow(ring), Err(_)) => {
+                let mut wide: Box<[i128]> = ring.iter().map(|&ticks| i128::from(ticks)).collect();
+                wide[self.next] = ticks;
+                self.ring = Ring::Wide(wide);
+            }
+            (Ring::Wide(ring), _) => ring[self.next] = ticks,
+        }
+        let capacity = self.capacity();
+        self.next = if self.next + 1 == capacity { 0 } else { self.next + 1 };
+        self.len = capacity.min(self.len + 1);
+    }
+
+    fn rescale(&mut self, factor: i128) {
+        let finer = |ticks: i128| ticks.wrapping_mul(factor);
+        let mut wide: Box<[i128]> = match &self.ring {
+            Ring::Narrow(ring) => ring.iter().map(|&ticks| finer(ticks.into())).collect(),
+            Ring::Wide(ring) => ring.iter().map(|&ticks| finer(ticks)).collect(),
+        };
+        let narrow: Result<Box<[i64]>, _> = wide.iter_mut().map(|ticks| i64::try_from(*ticks)).collect();
+        self.ring = narrow.map_or(Ring::Wide(wide), Ring::Narrow);
+    }
+}
+
+/// Two columns are equal that hold the same, wherever it lies.
+impl PartialEq for Column {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |back| self.back(back) == other.back(back);
+        (self.field, self.len, self.capacity()) == (other.field, other.len, other.capacity()) && (1..=self.len).all(same)
+    }
+}
+
+/// One field as an indicator reads it: now, and candles ago. What was never seen counts as zero.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Values<'a> {
+    now: i128,
+    column: Option<&'a Column>,
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn of(source: Source, sample: &Sample, past: &'a Window) -> Self {
+        Self::field(Field::of(source), sample, past)
+    }
+
+    pub(super) fn field(field: Field, sample: &Sample, past: &'a Window) -> Self {
+        Self { now: sample.ticks(field), column: past.column(field) }
+    }
+
+    /// The ticks `candles` ago: 0 is now.
+    pub(super) fn ago(self, candles: u16) -> i128 {
+        if candles == 0 { self.now } else { self.seen(candles).unwrap_or_default() }
+    }
+
+    /// The ticks `candles` ago, at least one; `None` where there was none.
+    pub(super) fn seen(self, candles: u16) -> Option<i128> {
+        self.column.and_then(|column| column.back(candles.into()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn sample(close: i128) -> Sample {
+        let mut ticks = [0; Field::COUNT];
+        ticks[Field::of(Source::Close).index()] = close;
+        Sample::partial(ticks, 0)
+    }
+
+    fn closes(window: &Window) -> Vec<Option<i128>> {
+        (0..=3).map(|back| window.price(Source::Close, back)).collect()
+    }
+
     #[test]
     fn the_oldest_goes_first() {
-        let mut window = Window::new(2);
+        let mut window = Window::new(&Needs::NONE.source(Source::Close, 2));
         for close in 1..=3 {
-            window.push(close);
+            window.push(&sample(close));
         }
-        assert_eq!((window.back(1), window.back(2), window.back(3)), (Some(3), Some(2), None));
-        assert_eq!(window.back(0), None);
+        assert_eq!(closes(&window), [None, Some(3), Some(2), None]);
+        assert_eq!(window.price(Source::Open, 1), None);
     }
 
     #[test]
     fn finer_ticks_than_64_bits_hold_lose_nothing() {
-        let mut window = Window::new(3);
-        window.push(123_456_789);
-        window.rescale(10_i128.pow(12));
-        window.push(7);
-        assert_eq!((window.back(2), window.back(1)), (Some(123_456_789_000_000_000_000), Some(7)));
-        window.push(10_i128.pow(29));
-        assert_eq!(window.back(1), Some(10_i128.pow(29)));
+        let mut window = Window::new(&Needs::NONE.source(Source::Close, 3));
+        window.push(&sample(123_456_789));
+        window.rescale(Finer { price: 10_i128.pow(12), volume: 1 });
+        window.push(&sample(7));
+        assert_eq!(closes(&window), [None, Some(7), Some(123_456_789_000_000_000_000), None]);
+        window.push(&sample(10_i128.pow(29)));
+        assert_eq!(window.price(Source::Close, 1), Some(10_i128.pow(29)));
+    }
+
+    #[test]
+    fn what_is_needed_by_one_or_the_other_is_kept() {
+        let needs = Needs::NONE.source(Source::High, 2).and(Needs::NONE.source(Source::High, 1).volume(4));
+        assert_eq!(needs, Needs::NONE.source(Source::High, 2).volume(4));
+        assert_eq!(needs.candles(), 4);
+        let mut window = Window::new(&needs);
+        window.push(&sample(1));
+        assert!(window.covers(&Needs::NONE.source(Source::High, 1)) && !window.covers(&needs));
     }
 }

@@ -1,0 +1,171 @@
+//! Average directional index: how strong a trend is, and with `.plus_di` and `.minus_di` where it goes.
+//!
+//! A candle's movement is what its high or its low goes beyond the one before, whichever is more, up or down.
+//! Movements and true ranges are summed over the first `n - 1` candles that have one before; then each sum loses its
+//! `n`th part with every candle. `di = 100 movement / range`, `dx = 100 |plus_di - minus_di| / (plus_di + minus_di)`,
+//! and the index is Wilder's average of `dx`, begun with the mean of `n`. First value at index `2 n - 1`, as
+//! TA-Lib's `ADX` (J. W. Wilder, 1978); a candle without any movement leaves it as it is.
+
+use super::arguments::{Arguments, Parameter, Source};
+use super::bytes::Bytes;
+use super::kernel::{About, Kernel, Reach, Unit, Weight};
+use super::reading::Reading;
+use super::sample::{Finer, Sample};
+use super::seeded::{SeededByValues, Smoothing};
+use super::true_range::TrueRange;
+use super::window::{Needs, Window};
+use crate::ratio;
+
+/// Sums of upward and downward movements and of true ranges.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sums<T> {
+    plus: T,
+    minus: T,
+    range: T,
+}
+
+/// The sums, or what will begin them, and the average.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Adx {
+    period: u16,
+    by: Smoothing,
+    phase: Phase,
+    average: SeededByValues,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    Summing { seen: u16, sums: Sums<i128> },
+    Running(Sums<f64>),
+}
+
+impl Kernel for Adx {
+    const ABOUT: About = About {
+        name: "adx",
+        title: "average directional index, with .plus_di and .minus_di",
+        formula: "rma(100 |p - m| / (p + m), n), p and m the movement up and down in percent of the range",
+        parameters: &[Parameter::Period("n", 2)],
+        further: &["plus_di", "minus_di"],
+        unit: Unit::Percent,
+    };
+
+    fn reach(arguments: &Arguments) -> Reach {
+        let n = usize::from(arguments.period());
+        Reach {
+            first: 2 * n - 1,
+            needs: [Source::High, Source::Low, Source::Close].into_iter().fold(Needs::NONE, |needs, source| needs.source(source, 1)),
+            settling: Some(24 * n + 1),
+            weight: Weight::of_prices(2 * i128::from(arguments.period())),
+        }
+    }
+
+    fn new(arguments: &Arguments) -> Self {
+        let period = arguments.period();
+        Self {
+            period,
+            by: Smoothing::wilder(period),
+            phase: Phase::Summing { seen: 0, sums: Sums { plus: 0, minus: 0, range: 0 } },
+            average: SeededByValues::new(),
+        }
+    }
+
+    fn step(&mut self, sample: &Sample, past: &Window) {
+        let ranges = TrueRange::new(sample, past);
+        let Some(range) = ranges.ago(0) else { return };
+        let (up, down) = (ranges.high.ago(0) - ranges.high.ago(1), ranges.low.ago(1) - ranges.low.ago(0));
+        let plus = if up > down { up.max(0) } else { 0 };
+        let minus = if down > up { down.max(0) } else { 0 };
+        let value = |ticks| ratio::to_f64(ticks, 1, sample.scale());
+        match &mut self.phase {
+            Phase::Summing { seen, sums } => {
+                *seen += 1;
+                *sums = Sums { plus: sums.plus + plus, minus: sums.minus + minus, range: sums.range + range };
+                if *seen == self.period - 1 {
+                    let Sums { plus, minus, range } = *sums;
+                    self.phase = Phase::Running(Sums { plus: value(plus), minus: value(minus), range: value(range) });
+                }
+            }
+            Phase::Running(sums) => {
+                let part = 1.0 / f64::from(self.period);
+                let forget = |sum: f64, ticks| sum - sum * part + value(ticks);
+                *sums = Sums {
+                    plus: forget(sums.plus, plus),
+                    minus: forget(sums.minus, minus),
+                    range: forget(sums.range, range),
+                };
+                let sums = *sums;
+                self.average_in(sums);
+            }
+        }
+    }
+
+    fn reading(&self, output: usize, _scale: u8) -> Option<Reading> {
+        let (average, Phase::Running(sums)) = (self.average.get()?, self.phase) else { return None };
+        let percent = |movement: f64| if sums.range > 0.0 { 100.0 * (movement / sums.range) } else { 0.0 };
+        Some(Reading::Float(match output {
+            0 => average,
+            1 => percent(sums.plus),
+            _ => percent(sums.minus),
+        }))
+    }
+
+    fn rescale(&mut self, finer: Finer) {
+        if let Phase::Summing { sums: Sums { plus, minus, range }, .. } = &mut self.phase {
+            [plus, minus, range].into_iter().for_each(|sum| *sum = sum.wrapping_mul(finer.price));
+        }
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        match self.phase {
+            Phase::Summing { seen, sums: Sums { plus, minus, range } } => {
+                out.extend(seen.to_le_bytes());
+                [plus, minus, range].into_iter().for_each(|sum| out.extend(sum.to_le_bytes()));
+            }
+            Phase::Running(Sums { plus, minus, range }) => {
+                out.extend(u16::MAX.to_le_bytes());
+                [plus, minus, range].into_iter().for_each(|sum| out.extend(sum.to_le_bytes()));
+            }
+        }
+        self.average.save(out);
+    }
+
+    fn load(&mut self, bytes: &mut Bytes<'_>) -> Option<()> {
+        self.phase = match bytes.u16()? {
+            u16::MAX => Phase::Running(Sums { plus: bytes.f64()?, minus: bytes.f64()?, range: bytes.f64()? }),
+            seen if seen < self.period - 1 => {
+                let sums = Sums { plus: bytes.i128()?, minus: bytes.i128()?, range: bytes.i128()? };
+                Phase::Summing { seen, sums }
+            }
+            _ => return None,
+        };
+        self.average.load(self.by, bytes)
+    }
+}
+
+impl Adx {
+    /// Takes the candle's index into the average. One without movement counts as nothing for the mean that
+    /// begins it, and not at all afterwards.
+    fn average_in(&mut self, Sums { plus, minus, range }: Sums<f64>) {
+        let (plus, minus) = if range > 0.0 { (plus / range, minus / range) } else { (0.0, 0.0) };
+        if plus + minus > 0.0 {
+            self.average.step_value(self.by, 100.0 * ((plus - minus).abs() / (plus + minus)));
+        } else if self.average.get().is_none() {
+            self.average.step_value(self.by, 0.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::indicator::table::{bar, check_candles, check_candles_output};
+
+    #[test]
+    fn movements_are_weighed_against_each_other() {
+        // n = 2. Movements: up 2, up 1, down 3; ranges 3, 2, 4.5.
+        let bars = [bar("10", "9", "9"), bar("12", "10", "11"), bar("13", "11", "12"), bar("12.5", "8", "8")];
+        // Sums: (2, 0, 3), then (2, 0, 3.5), then (1, 3, 6.25): dx is 100, then 50; their mean begins the average.
+        check_candles("adx(2)", &bars, &[None, None, None, Some(75.0)]);
+        check_candles_output("adx(2).plus_di", &bars, &[None, None, None, Some(100.0 / 6.25)]);
+        check_candles_output("adx(2).minus_di", &bars, &[None, None, None, Some(300.0 / 6.25)]);
+    }
+}

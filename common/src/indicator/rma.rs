@@ -1,0 +1,76 @@
+//! Wilder's moving average, also called smoothed: `r = r[1] + (x - r[1]) / n`.
+//!
+//! Seeded by the mean of its first `n` values, so that the first value is at index `n - 1`, as TA-Lib's
+//! `RMA` (J. W. Wilder, *New Concepts in Technical Trading Systems*, 1978).
+
+use super::arguments::{Arguments, Parameter, Source};
+use super::bytes::Bytes;
+use super::kernel::{About, Kernel, Reach, Unit, Weight};
+use super::reading::Reading;
+use super::sample::{Finer, Sample};
+use super::seeded::{SeededByTicks, Smoothing};
+use super::window::{Needs, Window};
+
+/// The average, or the sum that will seed it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rma {
+    source: Source,
+    by: Smoothing,
+    average: SeededByTicks,
+}
+
+impl Kernel for Rma {
+    const ABOUT: About = About {
+        name: "rma",
+        title: "Wilder's moving average",
+        formula: "r = r[1] + (x - r[1]) / n, begun with sma(n)",
+        parameters: &[Parameter::Period("n", 1), Parameter::Source],
+        further: &[],
+        unit: Unit::Price,
+    };
+
+    fn reach(arguments: &Arguments) -> Reach {
+        let n = usize::from(arguments.period());
+        Reach {
+            first: n - 1,
+            needs: Needs::NONE,
+            settling: Some(19 * n + 1),
+            weight: Weight::of_prices(i128::from(arguments.period()) * arguments.source.divisor()),
+        }
+    }
+
+    fn new(arguments: &Arguments) -> Self {
+        let by = Smoothing::wilder(arguments.period());
+        Self { source: arguments.source, by, average: SeededByTicks::new() }
+    }
+
+    fn step(&mut self, sample: &Sample, _past: &Window) {
+        self.average.step_price(self.by, self.source, sample);
+    }
+
+    fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
+        self.average.get().map(Reading::Float)
+    }
+
+    fn rescale(&mut self, finer: Finer) {
+        self.average.rescale(finer.price);
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.average.save(out);
+    }
+
+    fn load(&mut self, bytes: &mut Bytes<'_>) -> Option<()> {
+        self.average.load(self.by, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::indicator::table::check;
+
+    #[test]
+    fn it_moves_by_the_nth_part() {
+        check("rma(2)", &["1", "3", "6", "0"], &[None, Some(2.0), Some(4.0), Some(2.0)]);
+    }
+}
