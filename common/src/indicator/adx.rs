@@ -71,8 +71,9 @@ impl Kernel for Adx {
 
     fn step(&mut self, sample: &Sample, past: &Window) {
         let ranges = TrueRange::new(sample, past);
-        let Some(range) = ranges.ago(0) else { return };
-        let (up, down) = (ranges.high.ago(0) - ranges.high.ago(1), ranges.low.ago(1) - ranges.low.ago(0));
+        let before = ranges.high.seen(1).zip(ranges.low.seen(1));
+        let Some((range, (high, low))) = ranges.ago(0).zip(before) else { return };
+        let (up, down) = (ranges.high.ago(0) - high, low - ranges.low.ago(0));
         let plus = if up > down { up.max(0) } else { 0 };
         let minus = if down > up { down.max(0) } else { 0 };
         let value = |ticks| ratio::to_f64(ticks, 1, sample.scale());

@@ -51,12 +51,11 @@ impl Kernel for Alma {
 
     fn reach(arguments: &Arguments) -> Reach {
         let (n, source) = (arguments.period(), arguments.source);
-        let total: i128 = weights(n).map(i128::from).sum();
         Reach {
             first: usize::from(n) - 1,
             needs: Needs::NONE.source(source, n),
             settling: None,
-            weight: Weight::of_prices(total * source.divisor()),
+            weight: Weight::of_prices((i128::from(n) << 48) * source.divisor()),
         }
     }
 

@@ -36,10 +36,9 @@ impl Kernel for Atr {
 
     fn reach(arguments: &Arguments) -> Reach {
         let n = arguments.period();
-        let closes = Needs::NONE.source(Source::Close, 1);
         let (needs, settling) = match arguments.smoothing {
-            Kind::Wilder => (closes, Some(19 * usize::from(n) + 1)),
-            Kind::Mean => (closes.source(Source::Close, n + 1).source(Source::High, n).source(Source::Low, n), None),
+            Kind::Wilder => (Needs::NONE.source(Source::Close, 1), Some(19 * usize::from(n) + 1)),
+            Kind::Mean => (Needs::NONE.source(Source::Close, n + 1).source(Source::High, n + 1).source(Source::Low, n + 1), None),
         };
         Reach { first: n.into(), needs, settling, weight: Weight::of_prices(2 * i128::from(n)) }
     }

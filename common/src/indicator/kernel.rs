@@ -44,7 +44,8 @@ pub enum Unit {
 pub(super) struct Reach {
     /// The index of the first candle with a value, counted from 0.
     pub(super) first: usize,
-    /// Past candles from which, with the saved bytes, the state after the last candle can be restored.
+    /// Past candles from which, with the saved bytes, the state after the last candle can be restored: as many
+    /// of each field as of the others.
     pub(super) needs: Needs,
     /// Candles until a value that was seeded inside of a series has 8 digits; `None` where it has all of
     /// them at `first`.

@@ -61,19 +61,24 @@ impl Indicator {
         Self(spec.name.start(&spec.arguments))
     }
 
-    /// Restores an indicator from [`Indicator::save`]'s bytes and the window it stood beside, bit for bit.
-    /// `None` where the bytes are not this indicator's. The window must hold what the indicator needs, or all
-    /// the candles there were; `scale` is the decimals of its prices.
-    pub fn restore(spec: IndicatorSpec, bytes: &[u8], window: &Window, scale: u8) -> Option<Self> {
+    /// Starts an indicator that has seen nothing but the window's candles. `scale` is the decimals of its prices.
+    pub fn over(spec: IndicatorSpec, window: &Window, scale: u8) -> Self {
         let mut indicator = Self::new(spec);
         let needs = spec.needs();
-        // What the window can give back is found by running over it once more.
         let mut past = Window::new(&needs);
-        for back in (1..=window.len().min(needs.candles())).rev() {
+        for back in (1..=window.rows(&needs)).rev() {
             let sample = window.sample(back, scale);
             indicator.step(&sample, &past);
             past.push(&sample);
         }
+        indicator
+    }
+
+    /// Restores an indicator from [`Indicator::save`]'s bytes and the window it stood beside, bit for bit.
+    /// `None` where the bytes are not this indicator's. The window must hold what the indicator needs, or all
+    /// the candles there were.
+    pub fn restore(spec: IndicatorSpec, bytes: &[u8], window: &Window, scale: u8) -> Option<Self> {
+        let mut indicator = Self::over(spec, window, scale);
         let mut bytes = Bytes(bytes);
         indicator.0.load(&mut bytes)?;
         bytes.0.is_empty().then_some(indicator)

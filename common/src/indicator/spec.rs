@@ -49,9 +49,10 @@ impl IndicatorSpec {
         self.reach().weight.fits(units)
     }
 
-    /// The endings that name its values, the first of them none.
-    pub fn outputs(self) -> impl Iterator<Item = Output> {
-        (0..=self.name.about().further.len()).map(Output)
+    /// Its values, each with the ending that names it; the first has none.
+    pub fn outputs(self) -> impl Iterator<Item = (Output, Option<&'static str>)> {
+        let further = self.name.about().further.iter().enumerate().map(|(place, name)| (Output(place + 1), Some(*name)));
+        std::iter::once((Output::MAIN, None)).chain(further)
     }
 
     fn reach(self) -> Reach {

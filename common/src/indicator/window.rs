@@ -82,7 +82,7 @@ impl Window {
         Self { columns: columns.into(), places }
     }
 
-    /// How many of the last candles are known completely, as far as they are needed.
+    /// Whether as much is known as is needed.
     pub fn covers(&self, needs: &Needs) -> bool {
         Field::all().all(|field| self.column(field).map_or(0, |column| column.len) >= needs.0[field.index()].into())
     }
@@ -127,9 +127,11 @@ impl Window {
         Sample::partial(ticks, scale)
     }
 
-    /// How many candles the longest of the columns holds.
-    pub(super) fn len(&self) -> usize {
-        self.columns.iter().map(|column| column.len).max().unwrap_or(0)
+    /// Of how many of the last candles everything that is needed is known.
+    pub(super) fn rows(&self, needs: &Needs) -> usize {
+        let needed = Field::all().map(|field| (needs.0[field.index()], self.column(field)));
+        let rows = needed.filter(|(need, _)| *need > 0);
+        rows.map(|(need, column)| column.map_or(0, |column| column.len.min(need.into()))).min().unwrap_or(0)
     }
 
     fn place(&self, source: Source) -> usize {

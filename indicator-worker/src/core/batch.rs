@@ -115,15 +115,18 @@ fn apply_one<'a, H: BuildHasher>(
     moment: Moment,
     effects: &mut BatchEffects<'a>,
 ) -> Result<(), NotApplied> {
-    // The caller loaded every series of the batch.
+    // The caller loaded every series of the batch, and those that their conditions look at.
     let Some(state) = states.get_mut(&entry.series) else { return Err(NotApplied::Late) };
     let mut found = Vec::new();
     state.step(&entry.candle, |place, outcome| found.push((place, outcome)))?;
-    for (place, outcome) in found {
-        let strategy = &state.plan().strategies[place].name;
-        match outcome {
-            Found::Filtered(reason) => effects.filtered.push((strategy.clone(), reason)),
-            Found::Crossing(crossing) => effects.signals.push(signal(strategy, entry, &crossing, moment)),
+    if let (false, Some(state)) = (found.is_empty(), states.get(&entry.series)) {
+        let elsewhere = |timeframe| states.get(&entry.series.with_timeframe(timeframe));
+        for (place, outcome) in found {
+            let strategy = &state.plan().strategies[place].name;
+            match state.judge(place, outcome, elsewhere) {
+                Found::Filtered(reason) => effects.filtered.push((strategy.clone(), reason)),
+                Found::Crossing(crossing) => effects.signals.push(signal(strategy, entry, &crossing, moment)),
+            }
         }
     }
     effects.applied.push(Applied { series: &entry.series, open_time: entry.candle.open_time(), text: entry.text });

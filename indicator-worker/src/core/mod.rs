@@ -12,11 +12,12 @@ mod plan;
 mod series_state;
 mod state_codec;
 mod strategy_state;
+mod track;
 
 pub use assignment::{Holdings, shares};
 pub use batch::{Applied, BatchEffects, Moment, Outcome, apply};
 pub use history::{History, HistoryCandle};
-pub use plan::{Plans, SeriesPlan};
+pub use plan::{ConditionPlan, Plans, SeriesPlan, ShownField, StrategyPlan, Value};
 pub use series_state::{NotApplied, SeriesState};
 pub use state_codec::{SavedState, StateFields, has_stale_fields};
 pub use strategy_state::{Crossing, Found};

@@ -4,18 +4,18 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use candlewire_common::candle::ClosedCandle;
-use candlewire_common::indicator::{Indicator, IndicatorSpec, Reading, Sample, Window};
+use candlewire_common::indicator::{Indicator, IndicatorSpec, Line, Output, Reading, Sample, Units, Window};
 use candlewire_common::series::Series;
+use candlewire_common::strategy::Filtered;
 use candlewire_common::time::UnixMillis;
+use candlewire_common::timeframe::Timeframe;
 
 use super::history::{History, HistoryCandle};
 use super::opened::Opened;
-use super::plan::SeriesPlan;
+use super::plan::{SeriesPlan, Value};
 use super::state_codec::SavedState;
-use super::strategy_state::{Found, Values, decide};
-
-/// Digits before the point and decimals that a series' ticks may have together.
-const DIGITS_MAX: u8 = 34;
+use super::strategy_state::{Found, Values, decide, direction};
+use super::track::Track;
 
 /// Why a candle changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(super) struct Slot {
     pub(super) indicator: Indicator,
     /// Candles until a recursive average that was seeded in the middle of the series has 8 digits.
     pub(super) withheld: u32,
+    /// Whether its sums hold numbers of as many digits as the series has.
+    fits: bool,
 }
 
 /// What is known of the candles applied so far.
@@ -49,28 +51,39 @@ pub(super) struct Progress {
 pub struct SeriesState {
     pub(super) plan: Arc<SeriesPlan>,
     pub(super) progress: Option<Progress>,
-    pub(super) scale: u8,
-    pub(super) whole_digits: u8,
+    pub(super) units: Units,
     pub(super) slots: Vec<Slot>,
     window: Window,
     pub(super) opened: Opened,
     /// How fast stands to slow, for each strategy.
     orders: Vec<Option<Ordering>>,
-    timeframe: candlewire_common::timeframe::Timeframe,
+    /// The last values of each exported line.
+    pub(super) tracks: Vec<Track>,
+    timeframe: Timeframe,
+}
+
+/// What is known of the candles before a state is restored.
+#[derive(Clone, Copy)]
+enum Past<'a> {
+    /// The end of the history.
+    Tail,
+    /// All of the history.
+    Whole(&'a History),
+    /// The history is lost.
+    Lost,
 }
 
 impl SeriesState {
     /// The state of a series that has no candles.
     pub fn new(series: &Series, plan: Arc<SeriesPlan>) -> Self {
-        let fresh = |spec: &IndicatorSpec| Slot { indicator: Indicator::new(*spec), withheld: 0 };
         Self {
             progress: None,
-            scale: 0,
-            whole_digits: 0,
-            slots: plan.indicators.iter().map(fresh).collect(),
-            window: Window::new(plan.window),
+            units: Units::default(),
+            slots: plan.indicators.iter().map(|spec| Slot::new(Indicator::new(*spec), 0)).collect(),
+            window: Window::new(&plan.needs),
             opened: Opened::default(),
             orders: vec![None; plan.strategies.len()],
+            tracks: vec![Track::default(); plan.exports.len()],
             timeframe: series.timeframe(),
             plan,
         }
@@ -80,14 +93,13 @@ impl SeriesState {
     /// history does not reach back far enough, is withheld until it no longer matters.
     pub fn rebuild(series: &Series, plan: Arc<SeriesPlan>, history: &History) -> Self {
         let mut state = Self::new(series, plan);
+        for (slot, spec) in state.slots.iter_mut().zip(&state.plan.indicators) {
+            slot.withheld = withheld(*spec, history.complete);
+        }
         for past in &history.candles {
             // Nothing is found twice: what these candles had to say was said when they came.
             let _ = state.step(&past.candle, |_, _| ());
         }
-        for (slot, spec) in state.slots.iter_mut().zip(&state.plan.indicators) {
-            slot.withheld = withheld(*spec, history.candles.len(), history.complete);
-        }
-        state.compare_all();
         state
     }
 
@@ -104,16 +116,11 @@ impl SeriesState {
             return None;
         }
         let mut state = Self::with_progress(series, plan, saved);
-        for HistoryCandle { candle, .. } in &full.unwrap_or(tail).candles {
-            state.window.push(candle.close().ticks(saved.scale)?);
+        let past = full.unwrap_or(tail);
+        for HistoryCandle { candle, .. } in &past.candles {
+            state.window.push(&Sample::new(candle, saved.units)?);
         }
-        // Fewer closes than the window reads, though there were more: only the whole history can tell
-        // whether the window family must warm again.
-        let reach = state.window.len() as u64;
-        if reach < state.plan.window as u64 && reach < saved.progress.candles && full.is_none() {
-            return None;
-        }
-        state.fill_slots(saved, full)?;
+        state.fill(saved, full.map_or(Past::Tail, Past::Whole), past.candles.len())?;
         Some(state)
     }
 
@@ -121,30 +128,48 @@ impl SeriesState {
     /// stays applied, recursive averages go on, window averages warm again from the last close.
     pub fn salvage(series: &Series, plan: Arc<SeriesPlan>, saved: &SavedState) -> Option<Self> {
         let mut state = Self::with_progress(series, plan, saved);
-        state.window.push(saved.close.ticks(saved.scale)?);
-        state.fill_slots(saved, Some(&History::default()))?;
+        state.window.push_close(saved.close, saved.units.price.scale);
+        state.fill(saved, Past::Lost, 1)?;
         Some(state)
     }
 
     fn with_progress(series: &Series, plan: Arc<SeriesPlan>, saved: &SavedState) -> Self {
         Self {
             progress: Some(saved.progress),
-            scale: saved.scale,
-            whole_digits: saved.whole_digits,
+            units: saved.units,
             opened: saved.opened.clone(),
             ..Self::new(series, plan)
         }
     }
 
-    fn fill_slots(&mut self, saved: &SavedState, full: Option<&History>) -> Option<()> {
-        for (slot, spec) in self.slots.iter_mut().zip(&self.plan.indicators) {
-            *slot = match (saved.slot(*spec, &self.window), full) {
+    /// Restores the indicators beside the window, which holds as many candles as are known.
+    fn fill(&mut self, saved: &SavedState, past: Past<'_>, known: usize) -> Option<()> {
+        let plan = self.plan.clone();
+        let is_all = known as u64 >= saved.candles();
+        for (slot, spec) in self.slots.iter_mut().zip(&plan.indicators) {
+            let is_covered = is_all || self.window.covers(&spec.needs());
+            let restored = if is_covered { saved.slot(*spec, &self.window) } else { None };
+            *slot = match (restored, past) {
                 (Some(slot), _) => slot,
-                (None, Some(history)) => warm(*spec, history, saved)?,
-                (None, None) => return None,
+                // Only the whole history can tell how it must warm again.
+                (None, Past::Tail) => return None,
+                (None, Past::Whole(history)) => warm(*spec, history, saved)?,
+                (None, Past::Lost) => {
+                    Slot::new(Indicator::over(*spec, &self.window, saved.units.price.scale), withheld(*spec, false))
+                }
             };
+            slot.fits = spec.fits(self.units);
         }
-        self.compare_all();
+        for (at, strategy) in plan.strategies.iter().enumerate() {
+            self.orders[at] = self.order(strategy.fast, strategy.slow);
+        }
+        for (at, (line, value)) in plan.exports.iter().enumerate() {
+            self.tracks[at] = saved.track(*line).unwrap_or_else(|| {
+                let mut track = Track::default();
+                track.push(self.timeframe.close_time(saved.last()), self.reading(*value));
+                track
+            });
+        }
         Some(())
     }
 
@@ -163,7 +188,7 @@ impl SeriesState {
             slot.indicator.step(&sample, &self.window);
             slot.withheld = slot.withheld.saturating_sub(1);
         }
-        self.window.push(sample.close());
+        self.window.push(&sample);
         self.opened.push(open_time, self.timeframe.duration());
         self.progress = Some(match self.progress {
             None => Progress { genesis: open_time, last: open_time, candles: 1 },
@@ -171,21 +196,46 @@ impl SeriesState {
         });
         let plan = self.plan.clone();
         for (at, strategy) in plan.strategies.iter().enumerate() {
-            let readings = self.reading(strategy.fast).zip(self.reading(strategy.slow));
-            let now = readings.map(|(fast, slow)| fast.compare(slow, self.scale));
+            let now = self.order(strategy.fast, strategy.slow);
             let before = std::mem::replace(&mut self.orders[at], now);
-            if super::strategy_state::direction(before, now).is_none() {
-                continue;
-            }
-            let Some((fast, slow)) = readings else { continue };
-            let atr = strategy.risk.as_ref().and_then(|(place, _)| self.value(*place));
-            let (fast, slow) = (fast.to_f64(self.scale), slow.to_f64(self.scale));
-            let values = Values { before, now, fast, slow, atr, price: candle.close() };
-            if let Some(outcome) = decide(strategy, values) {
+            let Some(direction) = direction(before, now) else { continue };
+            let Some((fast, slow)) = self.reading(strategy.fast).zip(self.reading(strategy.slow)) else { continue };
+            let atr = strategy.risk.as_ref().and_then(|(place, _)| self.value(*place, Output::MAIN));
+            let values = Values { fast: fast.to_f64(), slow: slow.to_f64(), atr, price: candle.close() };
+            if let Some(outcome) = decide(strategy, direction, values) {
                 found(at, outcome);
             }
         }
+        for (at, (_, value)) in plan.exports.iter().enumerate() {
+            let reading = self.reading(*value);
+            self.tracks[at].push(self.timeframe.close_time(open_time), reading);
+        }
         Ok(())
+    }
+
+    /// Judges what a strategy found on the last candle by its conditions. `elsewhere` answers with the state of
+    /// the same instrument's series of another timeframe, of which the value is read as of this candle's open
+    /// time: what it sees could be known then, and does not depend on which series was published first.
+    pub fn judge<'a>(&self, at: usize, found: Found, elsewhere: impl Fn(Timeframe) -> Option<&'a Self>) -> Found {
+        let (Some(strategy), Some(opened)) = (self.plan.strategies.get(at), self.last()) else { return found };
+        let read = |value| match value {
+            Value::Elsewhere(line, timeframe) => elsewhere(timeframe)?.as_of(line, opened),
+            own => self.reading(own),
+        };
+        let holds = strategy.when.iter().all(|condition| {
+            let sides = read(condition.left).zip(read(condition.right));
+            sides.is_some_and(|(left, right)| condition.comparison.holds(left.compare(right)))
+        });
+        match found {
+            Found::Crossing(_) if !holds => Found::Filtered(Filtered::When),
+            found => found,
+        }
+    }
+
+    /// The value of an exported line when the last candle had closed by `time`.
+    fn as_of(&self, line: Line, time: UnixMillis) -> Option<Reading> {
+        let at = self.plan.exports.iter().position(|(exported, _)| *exported == line)?;
+        self.tracks[at].as_of(time)
     }
 
     /// The open time of the last candle.
@@ -195,7 +245,7 @@ impl SeriesState {
 
     /// Whether every indicator has a value.
     pub fn is_ready(&self) -> bool {
-        (0..self.slots.len()).all(|place| self.reading(place).is_some())
+        (0..self.slots.len()).all(|place| self.value(place, Output::MAIN).is_some())
     }
 
     /// The plan the state was made for.
@@ -203,14 +253,30 @@ impl SeriesState {
         &self.plan
     }
 
-    /// The value of the indicator at a place of the plan.
-    pub(super) fn value(&self, place: usize) -> Option<f64> {
-        self.reading(place).map(|reading| reading.to_f64(self.scale))
+    /// A value of the indicator at a place of the plan.
+    pub(super) fn value(&self, place: usize, output: Output) -> Option<f64> {
+        self.reading(Value::Indicator(place, output)).map(Reading::to_f64)
     }
 
-    fn reading(&self, place: usize) -> Option<Reading> {
-        let slot = self.slots.get(place)?;
-        slot.indicator.reading().filter(|_| slot.withheld == 0)
+    /// What a value of the plan is after the last candle. Other timeframes are not asked here.
+    fn reading(&self, value: Value) -> Option<Reading> {
+        let scale = self.units.price.scale;
+        match value {
+            Value::Number(number) => Some(number.into()),
+            Value::Price(source) => {
+                let numerator = self.window.price(source, 1)?;
+                Some(Reading::Exact { numerator, denominator: source.divisor(), scale })
+            }
+            Value::Indicator(place, output) => {
+                let slot = self.slots.get(place).filter(|slot| slot.withheld == 0 && slot.fits)?;
+                slot.indicator.reading(output, scale)
+            }
+            Value::Elsewhere(..) => None,
+        }
+    }
+
+    fn order(&self, fast: Value, slow: Value) -> Option<Ordering> {
+        self.reading(fast).zip(self.reading(slow)).map(|(fast, slow)| fast.compare(slow))
     }
 
     fn refusal(&self, open_time: UnixMillis) -> Option<NotApplied> {
@@ -220,49 +286,46 @@ impl SeriesState {
         Some(if seen { NotApplied::Duplicate } else { NotApplied::Late })
     }
 
-    /// Expresses a candle in the series' ticks, made finer first where it shows more decimals.
+    /// Expresses a candle in the series' units, made finer first where it shows more decimals.
     fn sample(&mut self, candle: &ClosedCandle) -> Result<Sample, NotApplied> {
-        let scale = self.scale.max(candle.price_scale());
-        let whole_digits = self.whole_digits.max(candle.whole_digits());
-        if scale.saturating_add(whole_digits) > DIGITS_MAX {
-            return Err(NotApplied::Precision);
+        let units = self.units.with(candle).ok_or(NotApplied::Precision)?;
+        let sample = Sample::new(candle, units).ok_or(NotApplied::Precision)?;
+        if units == self.units {
+            return Ok(sample);
         }
-        let sample = Sample::new(candle, scale).ok_or(NotApplied::Precision)?;
-        if scale > self.scale {
-            let factor = 10_i128.pow(u32::from(scale - self.scale));
-            self.window.rescale(factor);
-            self.slots.iter_mut().for_each(|slot| slot.indicator.rescale(factor));
+        if let Some(finer) = units.finer_than(self.units) {
+            self.window.rescale(finer);
+            self.slots.iter_mut().for_each(|slot| slot.indicator.rescale(finer));
         }
-        (self.scale, self.whole_digits) = (scale, whole_digits);
+        self.units = units;
+        for (slot, spec) in self.slots.iter_mut().zip(&self.plan.indicators) {
+            slot.fits = spec.fits(units);
+        }
         Ok(sample)
     }
+}
 
-    fn compare_all(&mut self) {
-        for at in 0..self.orders.len() {
-            let strategy = &self.plan.strategies[at];
-            let readings = self.reading(strategy.fast).zip(self.reading(strategy.slow));
-            self.orders[at] = readings.map(|(fast, slow)| fast.compare(slow, self.scale));
-        }
+impl Slot {
+    pub(super) fn new(indicator: Indicator, withheld: u32) -> Self {
+        Self { indicator, withheld, fits: true }
     }
 }
 
 /// Runs one indicator over the history alone.
 fn warm(spec: IndicatorSpec, history: &History, saved: &SavedState) -> Option<Slot> {
-    let (mut indicator, mut window) = (Indicator::new(spec), Window::new(spec.window()));
+    let (mut indicator, mut window) = (Indicator::new(spec), Window::new(&spec.needs()));
     for past in &history.candles {
-        let sample = Sample::new(&past.candle, saved.scale)?;
+        let sample = Sample::new(&past.candle, saved.units)?;
         indicator.step(&sample, &window);
-        window.push(sample.close());
+        window.push(&sample);
     }
     // A history that was lost and began anew looks complete; only the count of candles tells.
     let is_complete = history.complete && history.candles.len() as u64 == saved.candles();
-    Some(Slot { indicator, withheld: withheld(spec, history.candles.len(), is_complete) })
+    let seen = u32::try_from(history.candles.len()).unwrap_or(u32::MAX);
+    Some(Slot::new(indicator, withheld(spec, is_complete).saturating_sub(seen)))
 }
 
-/// How many candles a value seeded inside of the series must still be kept back.
-fn withheld(spec: IndicatorSpec, candles: usize, is_complete: bool) -> u32 {
-    if is_complete || !spec.is_recursive() {
-        return 0;
-    }
-    u32::try_from(spec.settling().saturating_sub(candles)).unwrap_or(u32::MAX)
+/// For how many candles a value is kept back that is seeded with the next one.
+fn withheld(spec: IndicatorSpec, is_complete: bool) -> u32 {
+    if is_complete || !spec.is_recursive() { 0 } else { u32::try_from(spec.settling()).unwrap_or(u32::MAX) }
 }

@@ -1,19 +1,22 @@
 //! The state hash: what of a state is shown, and the private bytes it is restored from.
 //!
-//! The private bytes hold what the history can't give back: the ticks' scale, which open times are known,
-//! and the raw bits of the recursive averages. Window averages are functions of the history's tail and take no room.
+//! The private bytes hold what the history can't give back: the ticks' units, which open times are known,
+//! the raw bits of the recursive averages, and the last values of lines that lower timeframes look at. Averages over
+//! a window are functions of the history's tail and take no room.
 
 use candlewire_common::decimal::{Decimal, SCALE_MAX, WHOLE_DIGITS_MAX};
-use candlewire_common::indicator::{Indicator, IndicatorSpec, Window};
+use candlewire_common::indicator::{Digits, Indicator, IndicatorSpec, Line, Units, Window};
 use candlewire_common::meta::SCHEMA;
 use candlewire_common::stream::Fields;
 use candlewire_common::time::UnixMillis;
 
 use super::opened::Opened;
+use super::plan::SeriesPlan;
 use super::series_state::{Progress, SeriesState, Slot};
+use super::track::Track;
 
 /// The version of the private bytes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// The field that holds the private bytes.
 const STATE_FIELD: &str = "state";
 /// Fields that are not an indicator's.
@@ -23,11 +26,18 @@ const OWN_FIELDS: [&str; 6] = ["schema", "open_time", "close", "candles", "genes
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedState {
     pub(super) progress: Progress,
-    pub(super) scale: u8,
-    pub(super) whole_digits: u8,
+    pub(super) units: Units,
     pub(super) close: Decimal,
     pub(super) opened: Opened,
-    slots: Vec<(String, u32, Vec<u8>)>,
+    records: Vec<Record>,
+}
+
+/// What is stored of an indicator, under its name, or of a track, under `@` and its line's.
+#[derive(Clone, Debug, PartialEq)]
+struct Record {
+    name: String,
+    withheld: u32,
+    payload: Vec<u8>,
 }
 
 /// The fields of a state hash, ready for `HSET`.
@@ -35,6 +45,8 @@ pub struct SavedState {
 pub struct StateFields {
     /// Names and values to write.
     pub set: Vec<(String, Vec<u8>)>,
+    /// Names of what had a value and has none now.
+    pub unset: Vec<String>,
 }
 
 impl SeriesState {
@@ -49,32 +61,53 @@ impl SeriesState {
             ("candles".to_owned(), candles.to_string().into_bytes()),
             ("genesis".to_owned(), genesis.to_string().into_bytes()),
         ];
-        for (place, spec) in self.plan().indicators.iter().enumerate() {
-            if let Some(value) = self.value(place) {
-                set.push((spec.to_string(), value.to_string().into_bytes()));
+        let mut unset = Vec::new();
+        for field in &self.plan().fields {
+            if let Some(value) = self.value(field.place, field.output) {
+                set.push((field.name.clone(), value.to_string().into_bytes()));
+            } else if self.may_have_had_value(field.place, candles) {
+                unset.push(field.name.clone());
             }
         }
         set.push((STATE_FIELD.to_owned(), self.save()));
-        Some(StateFields { set })
+        Some(StateFields { set, unset })
+    }
+
+    /// Whether the indicator is past its first value, though it has none now.
+    fn may_have_had_value(&self, place: usize, candles: u64) -> bool {
+        self.slots[place].withheld == 0 && candles > self.plan().indicators[place].first() as u64 + 1
     }
 
     /// The private bytes.
     pub fn save(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION, self.scale, self.whole_digits];
+        let Units { price, volume } = self.units;
+        let mut bytes = vec![VERSION, price.scale, price.whole, volume.scale, volume.whole];
         self.opened.save(&mut bytes);
         for (spec, slot) in self.plan().indicators.iter().zip(&self.slots) {
-            let name = spec.to_string();
-            let mut payload = Vec::with_capacity(8);
+            let mut payload = Vec::with_capacity(10);
             slot.indicator.save(&mut payload);
-            // Names and payloads are a few dozen bytes at most.
-            bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-            bytes.extend(name.as_bytes());
-            bytes.extend(slot.withheld.to_le_bytes());
-            bytes.push(u8::try_from(payload.len()).unwrap_or(u8::MAX));
-            bytes.extend(payload);
+            save_record(&spec.to_string(), slot.withheld, &payload, &mut bytes);
+        }
+        for ((line, _), track) in self.plan().exports.iter().zip(&self.tracks) {
+            let mut payload = Vec::new();
+            track.save(&mut payload);
+            save_record(&track_name(*line), 0, &payload, &mut bytes);
         }
         bytes
     }
+}
+
+fn track_name(line: Line) -> String {
+    format!("@{line}")
+}
+
+/// Appends a record: names are a few dozen bytes at most, payloads below 2 kB.
+fn save_record(name: &str, withheld: u32, payload: &[u8], bytes: &mut Vec<u8>) {
+    bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    bytes.extend(name.as_bytes());
+    bytes.extend(withheld.to_le_bytes());
+    bytes.extend(u16::try_from(payload.len()).unwrap_or(u16::MAX).to_le_bytes());
+    bytes.extend(payload);
 }
 
 impl SavedState {
@@ -87,18 +120,14 @@ impl SavedState {
         let time = |name| text(name)?.parse().ok().map(UnixMillis);
         let progress =
             Progress { genesis: time("genesis")?, last: time("open_time")?, candles: text("candles")?.parse().ok()? };
-        let [VERSION, scale, whole_digits, rest @ ..] = fields.get(STATE_FIELD)? else { return None };
-        if *scale > SCALE_MAX || *whole_digits > WHOLE_DIGITS_MAX {
-            return None;
-        }
+        let [VERSION, scale, whole, volume_scale, volume_whole, rest @ ..] = fields.get(STATE_FIELD)? else { return None };
+        let digits = |whole: u8, scale: u8| {
+            (scale <= SCALE_MAX && whole <= WHOLE_DIGITS_MAX).then_some(Digits { whole, scale })
+        };
+        let units = Units { price: digits(*whole, *scale)?, volume: digits(*volume_whole, *volume_scale)? };
         let close = text("close")?.parse().ok()?;
         let (opened, rest) = Opened::restore(rest)?;
-        Some(Self { progress, scale: *scale, whole_digits: *whole_digits, close, opened, slots: read_slots(rest)? })
-    }
-
-    /// Whether the hash holds the state of every one of these indicators.
-    pub fn holds(&self, specs: &[IndicatorSpec]) -> bool {
-        specs.iter().all(|spec| self.slots.iter().any(|(name, ..)| *name == spec.to_string()))
+        Some(Self { progress, units, close, opened, records: read_records(rest)? })
     }
 
     /// How many candles were applied.
@@ -112,30 +141,40 @@ impl SavedState {
     }
 
     pub(super) fn slot(&self, spec: IndicatorSpec, window: &Window) -> Option<Slot> {
-        let name = spec.to_string();
-        let (_, withheld, payload) = self.slots.iter().find(|(saved, ..)| *saved == name)?;
-        Some(Slot { indicator: Indicator::restore(spec, payload, window)?, withheld: *withheld })
+        let Record { withheld, payload, .. } = self.record(&spec.to_string())?;
+        Some(Slot::new(Indicator::restore(spec, payload, window, self.units.price.scale)?, *withheld))
+    }
+
+    pub(super) fn track(&self, line: Line) -> Option<Track> {
+        Track::restore(&self.record(&track_name(line))?.payload)
+    }
+
+    fn record(&self, name: &str) -> Option<&Record> {
+        self.records.iter().find(|record| record.name == name)
     }
 }
 
 /// Whether a hash shows indicators that are no longer computed.
-pub fn has_stale_fields(fields: &Fields, specs: &[IndicatorSpec]) -> bool {
+pub fn has_stale_fields(fields: &Fields, plan: &SeriesPlan) -> bool {
     fields.0.iter().any(|(name, _)| {
         let own = OWN_FIELDS.iter().any(|own| own.as_bytes() == name);
-        !own && !specs.iter().any(|spec| spec.to_string().as_bytes() == name)
+        !own && !plan.fields.iter().any(|field| field.name.as_bytes() == name)
     })
 }
 
-fn read_slots(mut bytes: &[u8]) -> Option<Vec<(String, u32, Vec<u8>)>> {
-    let mut slots = Vec::new();
+fn read_records(mut bytes: &[u8]) -> Option<Vec<Record>> {
+    let mut records = Vec::new();
     while let [name_len, rest @ ..] = bytes {
         let (name, rest) = rest.split_at_checked(usize::from(*name_len))?;
-        let (withheld, rest) = rest.split_at_checked(4)?;
-        let [payload_len, rest @ ..] = rest else { return None };
-        let (payload, rest) = rest.split_at_checked(usize::from(*payload_len))?;
-        let withheld = u32::from_le_bytes(withheld.try_into().ok()?);
-        slots.push((String::from_utf8(name.to_vec()).ok()?, withheld, payload.to_vec()));
+        let (withheld, rest) = rest.split_first_chunk()?;
+        let (payload_len, rest) = rest.split_first_chunk()?;
+        let (payload, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*payload_len)))?;
+        records.push(Record {
+            name: String::from_utf8(name.to_vec()).ok()?,
+            withheld: u32::from_le_bytes(*withheld),
+            payload: payload.to_vec(),
+        });
         bytes = rest;
     }
-    Some(slots)
+    Some(records)
 }

@@ -1,4 +1,4 @@
-//! Crossings: how two averages stood before a candle, and how they stand after it.
+//! Crossings: how two lines stood before a candle, and how they stand after it.
 //!
 //! Pine's rule: a buy when fast is above slow now and was not before; a sell when it is below now and
 //! was not before. Nothing on the first candle on which both have a value.
@@ -16,9 +16,9 @@ use super::plan::StrategyPlan;
 pub struct Crossing {
     /// Buy or sell.
     pub direction: Direction,
-    /// The fast average.
+    /// The line that crossed.
     pub fast: f64,
-    /// The slow average.
+    /// The line that was crossed.
     pub slow: f64,
     /// The average true range, where the strategy has one.
     pub atr: Option<f64>,
@@ -38,10 +38,6 @@ pub enum Found {
 /// The values that decide on a candle.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Values {
-    /// How fast stood to slow after the candle before.
-    pub(super) before: Option<Ordering>,
-    /// How fast stands to slow after this candle.
-    pub(super) now: Option<Ordering>,
     pub(super) fast: f64,
     pub(super) slow: f64,
     pub(super) atr: Option<f64>,
@@ -57,9 +53,8 @@ pub(super) fn direction(before: Option<Ordering>, now: Option<Ordering>) -> Opti
     }
 }
 
-/// Decides whether a strategy has a signal on a candle.
-pub(super) fn decide(plan: &StrategyPlan, values: Values) -> Option<Found> {
-    let direction = direction(values.before, values.now)?;
+/// Decides whether a strategy has a signal on a candle on which its lines crossed.
+pub(super) fn decide(plan: &StrategyPlan, direction: Direction, values: Values) -> Option<Found> {
     let Some((_, risk)) = &plan.risk else {
         let Values { fast, slow, .. } = values;
         return Some(Found::Crossing(Crossing { direction, fast, slow, atr: None, levels: Levels::default() }));

@@ -91,17 +91,25 @@ impl Applier {
         if !settings.cache.enabled {
             self.forget();
         }
-        let mut missing: Vec<&Series> = Vec::new();
-        let mut seen: HashSet<&Series> = HashSet::new();
-        let mut requests = 0;
+        let mut missing: Vec<Series> = Vec::new();
+        let mut seen: HashSet<Series> = HashSet::new();
+        let mut hits = 0;
         for entry in decoded.iter().flatten() {
-            requests += 1;
-            if !self.memory.states.contains_key(entry.series.as_str()) && seen.insert(&entry.series) {
-                missing.push(&entry.series);
+            // Each candle looks its state up; once loaded, the others of its series find it in memory.
+            if self.memory.states.contains_key(entry.series.as_str()) || seen.contains(&entry.series) {
+                hits += 1;
+                continue;
+            }
+            // With a series come those that its conditions look at; they stay as long as it does.
+            let plan = self.plans.plan(&entry.series);
+            let elsewhere = plan.elsewhere.iter().map(|timeframe| entry.series.with_timeframe(*timeframe));
+            for series in std::iter::once(entry.series.clone()).chain(elsewhere) {
+                if !self.memory.states.contains_key(series.as_str()) && seen.insert(series.clone()) {
+                    missing.push(series);
+                }
             }
         }
-        // Each candle looks its state up; once loaded, the others of its series find it in memory.
-        settings.metrics.cache.memory_hits.increment(requests - missing.len() as u64);
+        settings.metrics.cache.memory_hits.increment(hits);
         settings.metrics.cache.memory_misses.increment(missing.len() as u64);
         if missing.is_empty() {
             return Ok(());
@@ -112,8 +120,9 @@ impl Applier {
             cache: &settings.cache,
             metrics: &settings.metrics,
         };
-        loader.load(&missing, &mut self.plans, &mut self.memory, connection).await?;
-        for series in missing {
+        let wanted: Vec<&Series> = missing.iter().collect();
+        loader.load(&wanted, &mut self.plans, &mut self.memory, connection).await?;
+        for series in &missing {
             self.count_series(series);
         }
         Ok(())
@@ -133,7 +142,9 @@ impl Applier {
 
     /// Counts a series as warming or ready, once for as long as it is in memory.
     fn count_series(&mut self, series: &Series) {
-        let is_ready = self.memory.states.get(series).is_some_and(core::SeriesState::is_ready);
+        // One that is only looked at, and has no candles yet, does not count.
+        let Some(state) = self.memory.states.get(series).filter(|state| state.last().is_some()) else { return };
+        let is_ready = state.is_ready();
         let Some(facts) = self.memory.facts.get_mut(series) else { return };
         let counted = facts.counted.replace(is_ready);
         if counted == Some(is_ready) {

@@ -93,6 +93,9 @@ impl Commit<'_> {
         for (name, value) in &fields.set {
             set.arg(name).arg(value);
         }
+        if !fields.unset.is_empty() {
+            pipe.cmd("HDEL").arg(&key).arg(&fields.unset).ignore();
+        }
         let ttl = self.cache.state_ttl(series.timeframe(), series.venue());
         facts.just_extended = facts.extends(self.now, ttl);
         if facts.just_extended {

@@ -60,7 +60,7 @@ impl Loader<'_> {
         let mut rebuilding = Vec::new();
         if self.cache.enabled {
             let mut cached = Vec::with_capacity(planned.len());
-            let window = planned.iter().map(|(_, plan)| plan.window).max().unwrap_or(1);
+            let window = planned.iter().map(|(_, plan)| plan.window()).max().unwrap_or(1);
             for chunk in planned.chunks(at_once(window)) {
                 cached.extend(self.read_cached(chunk, connection).await?);
             }
@@ -103,7 +103,7 @@ impl Loader<'_> {
         for (series, plan) in planned {
             let hash = self.keys.state(self.partition, series);
             pipe.cmd("HGETALL").arg(&hash).cmd("PTTL").arg(&hash);
-            pipe.add_command(self.newest(series, plan.window));
+            pipe.add_command(self.newest(series, plan.window()));
         }
         let replies: Vec<RedisResult<Value>> = pipe.query_async(connection).await?;
         let now = UnixMillis::now();
@@ -181,7 +181,7 @@ type NotRestored = (Option<Box<SavedState>>, KeyFacts, Rebuild);
 
 fn restore(series: &Series, plan: Arc<SeriesPlan>, cached: &Cached) -> Result<(SeriesState, KeyFacts), NotRestored> {
     let Some(hash) = &cached.hash else { return Err((None, cached.facts, Rebuild::Cold)) };
-    let outdated = has_stale_fields(hash, &plan.indicators);
+    let outdated = has_stale_fields(hash, &plan);
     let facts = KeyFacts { replace_hash: outdated || cached.facts.replace_hash, ..cached.facts };
     let Some(saved) = SavedState::read(hash) else { return Err((None, facts, Rebuild::Incompatible)) };
     let tail = History::from_newest(cached.tail.clone(), false);

@@ -44,7 +44,7 @@ fn restart(state: &SeriesState, applied: &[ClosedCandle], config: &str) -> Serie
     let Some(last) = applied.last() else { return SeriesState::new(&series(), plan(config, &series())) };
     let saved = SavedState::read(&read_back(&state.fields(&last.close().to_string()).unwrap())).unwrap();
     let plan = plan(config, &series());
-    let tail = history(applied, plan.window);
+    let tail = history(applied, plan.window());
     SeriesState::restore(&series(), plan, &saved, &tail, None).unwrap()
 }
 
@@ -104,7 +104,7 @@ proptest! {
         let mut fields = read_back(&state.fields("5.5").unwrap());
         fields.0.push((b"state".to_vec(), bytes));
         if let Some(saved) = SavedState::read(&fields) {
-            let _ = SeriesState::restore(&series(), plan.clone(), &saved, &history(&candles, plan.window), None);
+            let _ = SeriesState::restore(&series(), plan.clone(), &saved, &history(&candles, plan.window()), None);
         }
     }
 }
@@ -142,7 +142,7 @@ fn a_new_average_warms_from_history_and_leaves_the_others_alone() {
     let close = candles.last().unwrap().close().to_string();
     let saved = SavedState::read(&read_back(&old.fields(&close).unwrap())).unwrap();
     let (plan, full) = (plan(&after, &series), history(&candles, 1_000));
-    assert!(SeriesState::restore(&series, plan.clone(), &saved, &history(&candles, plan.window), None).is_none());
+    assert!(SeriesState::restore(&series, plan.clone(), &saved, &history(&candles, plan.window()), None).is_none());
     let changed = SeriesState::restore(&series, plan.clone(), &saved, &full, Some(&full)).unwrap();
     let value = |state: &SeriesState, name: &str| {
         let fields = state.fields(&close).unwrap().set;
