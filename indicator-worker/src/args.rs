@@ -29,6 +29,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the indicators that can be configured, with their arguments
+    Indicators,
     /// Move the data to the configured number of partitions, while all workers are stopped
     Repartition,
 }

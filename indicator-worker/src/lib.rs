@@ -1,12 +1,14 @@
 //! The indicator-worker: candles in, moving-average states and signals out.
 //!
 //! [`core`] computes and decides, [`engine`] moves bytes between it and Redis. `run` joins both for
-//! every partition; `show` prints the state of one series; `repartition` moves all of them to another number
+//! every partition; `show` prints the state of one series; `indicators` lists
+//! what can be computed; `repartition` moves all of them to another number
 //! of partitions.
 
 pub mod args;
 pub mod core;
 pub mod engine;
+pub mod indicators;
 pub mod metrics;
 pub mod repartition;
 pub mod run;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use candlewire_common::exit::Outcome;
 use candlewire_common::{cli, exit, logging, tls};
 use indicator_worker::args::{Args, Command};
-use indicator_worker::{repartition, run, show};
+use indicator_worker::{indicators, repartition, run, show};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -20,10 +20,11 @@ async fn main() -> ExitCode {
 }
 
 async fn dispatch(args: Args) -> Result<Outcome> {
-    let config = args.global.load()?;
+    let load = || args.global.load();
     match args.command {
-        Command::Run => run::run(config, args.global.http).await,
-        Command::Show { series, json } => show::show(&config, &series, json).await,
-        Command::Repartition => repartition::repartition(&config).await,
+        Command::Indicators => indicators::list(),
+        Command::Run => run::run(load()?, args.global.http).await,
+        Command::Show { series, json } => show::show(&load()?, &series, json).await,
+        Command::Repartition => repartition::repartition(&load()?).await,
     }
 }

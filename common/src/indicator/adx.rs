@@ -80,7 +80,7 @@ impl Kernel for Adx {
         match &mut self.phase {
             Phase::Summing { seen, sums } => {
                 *seen += 1;
-                *sums = Sums { plus: sums.plus + plus, minus: sums.minus + minus, range: sums.range + range };
+                *sums = Sums { plus: sums.plus.wrapping_add(plus), minus: sums.minus.wrapping_add(minus), range: sums.range.wrapping_add(range) };
                 if *seen == self.period - 1 {
                     let Sums { plus, minus, range } = *sums;
                     self.phase = Phase::Running(Sums { plus: value(plus), minus: value(minus), range: value(range) });

@@ -4,6 +4,7 @@
 
 mod bench;
 mod changes;
+mod conditions;
 mod cluster;
 mod crossings;
 mod feed;

@@ -1,7 +1,7 @@
 //! A state is a function of the series' candles alone: cutting the series anywhere, and starting
 //! again from what was stored there, changes no bit and no signal.
 
-use crate::support::{bundled_candles, flat, plan, strategy};
+use crate::support::{bundled_candles, candle, flat, plan, strategy};
 use candlewire_common::candle::ClosedCandle;
 use candlewire_common::series::Series;
 use candlewire_common::stream::Fields;
@@ -25,16 +25,28 @@ fn read_back(fields: &StateFields) -> Fields {
     Fields(fields.set.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone())).collect())
 }
 
+/// Every indicator there is, some of other prices than the close.
+const ALL: [&str; 25] = [
+    "sma(13)", "sma(3, hl2)", "ema(6, hlc3)", "wma(5)", "rma(4)", "dema(3)", "tema(2)", "trima(4)", "trima(7)", "hma(9)", "kama(5)",
+    "kama(3, ohlc4)", "zlema(6)", "t3(2)", "alma(6)", "vwma(4)", "vwma(3, low)", "lsma(5)", "atr(9)", "atr(6, sma)", "rsi(5)",
+    "rsi(3, high)", "macd(3,6,4)", "bbands(5, 2)", "adx(4)",
+];
+
 fn config() -> String {
+    let shown = format!("[[indicators]]\nseries = [\"*\"]\ncompute = {ALL:?}\n");
+    let looked_at = "[[strategies]]\nname = \"below\"\nseries = [\"*:*:1s\"]\nfast = \"close\"\nslow = \"sma(2)\"\nwhen = \"ema(3)@1m > sma(5)@1m and close > vwma(4)@1m\"\n";
+    let picky = "[[strategies]]\nname = \"picky\"\nseries = [\"*\"]\nfast = \"close\"\nslow = \"bbands(5, 2).lower\"\nwhen = [\"rsi(5) < 60\", \"open <= hma(9) and low > 40\"]\n";
+    let macd = strategy("macd", "macd(3, 6, 4)", "signal");
     let risky = "[[strategies]]\nname = \"risky\"\nseries = [\"*\"]\nfast = \"sma(3)\"\nslow = \"ema(8)\"\natr = \"atr(5)\"\nstop_atr = 2.0\ntarget_atr = 3.0\n";
-    let shown = "[[indicators]]\nseries = [\"*\"]\ncompute = [\"sma(13)\", \"atr(9)\"]\n";
-    [&strategy("window", "sma(4)", "sma(9)"), &strategy("recursive", "ema(4)", "ema(9)"), risky, shown].concat()
+    [&strategy("window", "sma(4)", "sma(9)"), &strategy("recursive", "ema(4)", "ema(9)"), &macd, risky, picky, looked_at, &shown].concat()
 }
 
 fn feed(state: &mut SeriesState, candles: &[ClosedCandle]) -> Vec<(UnixMillis, usize, Found)> {
     let mut all = Vec::new();
     for candle in candles {
-        state.step(candle, |place, found| all.push((candle.open_time(), place, found))).unwrap();
+        let mut found = Vec::new();
+        state.step(candle, |place, outcome| found.push((place, outcome))).unwrap();
+        all.extend(found.into_iter().map(|(place, found)| (candle.open_time(), place, state.judge(place, found, |_| None))));
     }
     all
 }
@@ -48,17 +60,32 @@ fn restart(state: &SeriesState, applied: &[ClosedCandle], config: &str) -> Serie
     SeriesState::restore(&series(), plan, &saved, &tail, None).unwrap()
 }
 
-/// Prices on few levels, so that averages tie often, with decimals that grow on the way.
+/// Prices on few levels, so that averages tie often, and volumes, of which some are zero; with decimals that grow
+/// on the way.
 fn walks() -> impl Strategy<Value = Vec<ClosedCandle>> {
-    proptest::collection::vec((-3_i64..=3, 0_usize..=3), 1..120).prop_map(|steps| {
+    let step = (-3_i64..=3, 0_usize..=3, 0_i64..3, 0_i64..3, prop_oneof![Just("0"), Just("3"), Just("1.25"), Just("0.0625")]);
+    proptest::collection::vec(step, 1..120).prop_map(|steps| {
         let mut level = 50;
-        let price = |(at, (step, decimals)): (usize, (i64, usize))| {
+        let mut bar = |(at, (step, decimals, up, down, volume)): (usize, (i64, usize, i64, i64, &str))| {
+            let open = level;
             level = (level + step).max(1);
-            let zeros = if at > 60 { decimals } else { 0 };
-            flat(60_000 * (i64::try_from(at).unwrap() + 1), &format!("{level}.5{}", "1".repeat(zeros)))
+            let ones = "1".repeat(if at > 60 { decimals } else { 0 });
+            let price = |whole: i64| format!("{whole}.5{ones}");
+            let (high, low) = (price(open.max(level) + up), price(open.min(level) - down));
+            let volume = if at > 30 { volume } else { "2" };
+            let numbers = [&price(open), &high, &low, &price(level), volume];
+            candle(60_000 * (i64::try_from(at).unwrap() + 1), numbers)
         };
-        steps.into_iter().enumerate().map(price).collect()
+        steps.into_iter().enumerate().map(&mut bar).collect()
     })
+}
+
+#[test]
+fn every_indicator_is_tried() {
+    for listing in candlewire_common::indicator::Listing::all() {
+        let name = format!("{}(", listing.name);
+        assert!(ALL.iter().any(|spec| spec.starts_with(&name)), "{name}");
+    }
 }
 
 proptest! {
@@ -96,15 +123,30 @@ proptest! {
     }
 
     #[test]
-    fn damaged_bytes_are_refused_or_read_but_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+    fn damaged_bytes_are_refused_or_read_but_never_panic(
+        noise in proptest::collection::vec(any::<u8>(), 0..60), at in any::<prop::sample::Index>(), keep in any::<bool>(),
+    ) {
         let candles: Vec<ClosedCandle> = (1..30).map(|minute| flat(minute * 60_000, "5.5")).collect();
         let plan = plan(&config(), &series());
         let mut state = SeriesState::new(&series(), plan.clone());
         feed(&mut state, &candles);
         let mut fields = read_back(&state.fields("5.5").unwrap());
-        fields.0.push((b"state".to_vec(), bytes));
+        let (_, bytes) = fields.0.iter_mut().find(|(name, _)| name == b"state").unwrap();
+        let at = at.index(bytes.len());
+        // Noise in the place of all, or over a part.
+        if keep {
+            let end = bytes.len().min(at + noise.len());
+            bytes[at..end].copy_from_slice(&noise[..end - at]);
+        } else {
+            *bytes = noise;
+        }
         if let Some(saved) = SavedState::read(&fields) {
-            let _ = SeriesState::restore(&series(), plan.clone(), &saved, &history(&candles, plan.window()), None);
+            let restored = SeriesState::restore(&series(), plan.clone(), &saved, &history(&candles, plan.window()), None);
+            let more = flat(30 * 60_000, "5.75");
+            if let Some(mut restored) = restored {
+                let _ = restored.step(&more, |_, _| ());
+                let _ = restored.fields("5.75");
+            }
         }
     }
 }

@@ -4,29 +4,26 @@ use std::sync::Arc;
 
 use candlewire_common::candle::{Bar, ClosedCandle};
 use candlewire_common::config::Config;
-use candlewire_common::decimal::Decimal;
 use candlewire_common::series::Series;
 use candlewire_common::time::UnixMillis;
 use candlewire_testkit::bundled;
 use indicator_worker::core::{Plans, SeriesPlan};
 
-pub(crate) fn candle(open_time: i64, prices: [&str; 4]) -> ClosedCandle {
-    let [open, high, low, close] = prices.map(|text| text.parse().unwrap());
-    let bar = Bar { open, high, low, close, volume: Decimal::ZERO };
+/// Open, high, low, close and volume.
+pub(crate) fn candle(open_time: i64, numbers: [&str; 5]) -> ClosedCandle {
+    let [open, high, low, close, volume] = numbers.map(|text| text.parse().unwrap());
+    let bar = Bar { open, high, low, close, volume };
     ClosedCandle::new(UnixMillis(open_time), bar, UnixMillis(open_time)).unwrap()
 }
 
 /// A flat bar at one price.
 pub(crate) fn flat(open_time: i64, price: &str) -> ClosedCandle {
-    candle(open_time, [price; 4])
+    candle(open_time, [price, price, price, price, "0"])
 }
 
 pub(crate) fn bundled_candles(file: &str) -> Vec<ClosedCandle> {
-    let prices = |row: &bundled::Row| {
-        let [open, high, low, close, _] = &row.texts;
-        candle(row.open_time, [open, high, low, close])
-    };
-    bundled::rows(file).iter().map(prices).collect()
+    let read = |row: &bundled::Row| candle(row.open_time, row.texts.each_ref().map(String::as_str));
+    bundled::rows(file).iter().map(read).collect()
 }
 
 pub(crate) fn plan(config: &str, series: &Series) -> Arc<SeriesPlan> {
