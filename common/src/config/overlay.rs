@@ -184,7 +184,7 @@ impl Overlay {
     fn is_hidden(&self, key: &str) -> bool {
         is_secret_key(key)
             || is_recipient_url(key)
-            || look_up(&self.tree, key).is_some_and(|value| has_credentials(&value.to_string()))
+            || !is_formula(key) && look_up(&self.tree, key).is_some_and(|value| has_credentials(&value.to_string()))
     }
 
     /// Says what is wrong in one line, with the value where it may be shown.
@@ -252,6 +252,11 @@ fn is_named(table: &Value, level: &str) -> bool {
 }
 
 /// Follows a key such as `recipients[0].url`.
+/// Whether the value is a formula, in which an `@` means a timeframe.
+fn is_formula(key: &str) -> bool {
+    ["strategies[", "indicators["].iter().any(|table| key.starts_with(table))
+}
+
 fn look_up<'a>(tree: &'a toml::Table, key: &str) -> Option<&'a Value> {
     let mut steps = key.split(['.', '[']).map(|step| step.trim_end_matches(']'));
     let mut value = tree.get(steps.next()?)?;

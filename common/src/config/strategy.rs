@@ -73,7 +73,7 @@ pub(super) fn check_tables(tables: Vec<RawIndicators>) -> Result<Vec<IndicatorTa
             let spec = text.parse().map_err(|error| key.child("compute").item(at).problem(error))?;
             Ok(named(text, spec))
         });
-        let compute = compute.collect::<Result<Vec<Named>, Problem>>()?;
+        let compute: Vec<Named> = compute.filter_map(Result::transpose).collect::<Result<_, Problem>>()?;
         if compute.is_empty() {
             return Err(key.child("compute").problem("missing or empty"));
         }
@@ -91,7 +91,7 @@ impl RawStrategy {
         let risk = self.check_risk(key)?;
         let when = self.check_when(key, &series)?;
         let written = [(self.fast, fast.indicator()), (self.slow, slow.indicator()), (self.atr, risk.as_ref().map(|risk| risk.atr))];
-        let shown = written.into_iter().filter_map(|(text, spec)| Some(named(&text?, spec?))).collect();
+        let shown = written.into_iter().filter_map(|(text, spec)| named(&text?, spec?)).collect();
         Ok(Strategy { name, series, fast, slow, risk, when, shown })
     }
 
@@ -164,10 +164,10 @@ impl RawStrategy {
     }
 }
 
-/// An indicator by the name it was written by: all up to its closing bracket.
-fn named(text: &str, spec: IndicatorSpec) -> Named {
-    let name = text.rfind(')').map_or(text, |end| &text[..=end]).trim();
-    Named { name: name.to_owned(), spec }
+/// An indicator by the name it was written by: all up to its closing bracket. Without one it is another's value.
+fn named(text: &str, spec: IndicatorSpec) -> Option<Named> {
+    let name = text[..=text.rfind(')')?].trim();
+    Some(Named { name: name.to_owned(), spec })
 }
 
 /// Checks the name of a strategy or recipient: it is shown, logged, hashed and used as a label.

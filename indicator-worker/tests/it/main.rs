@@ -8,6 +8,7 @@ mod conditions;
 mod cluster;
 mod crossings;
 mod feed;
+mod fields;
 mod kills;
 mod layouts;
 mod oracle;
