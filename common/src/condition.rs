@@ -185,8 +185,14 @@ mod tests {
     fn mistakes_are_pointed_at() {
         for (text, part) in [
             ("", "is missing (at character 1)"),
-            ("rsi(14) < 70 and", "a number, a price such as close, or an indicator such as rsi(14) is missing (at character 17)"),
-            ("rsi(14) < 70 and clos > ema(200)", "\"clos\" is neither a price (open high low close hl2 hlc3 ohlc4) nor an indicator such as ema(50) (at character 18)"),
+            (
+                "rsi(14) < 70 and",
+                "a number, a price such as close, or an indicator such as rsi(14) is missing (at character 17)",
+            ),
+            (
+                "rsi(14) < 70 and clos > ema(200)",
+                "\"clos\" is neither a price (open high low close hl2 hlc3 ohlc4) nor an indicator such as ema(50) (at character 18)",
+            ),
             ("rsi(14) < 70 or adx(14) > 20", "joined by and (at character 14)"),
             ("rsi(14) = 70", "one of < <= > >= is missing here (at character 9)"),
             ("30 < rsi(14) < 70", "joined by and (at character 14)"),

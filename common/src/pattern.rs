@@ -70,8 +70,7 @@ impl FromStr for SeriesPattern {
         let parts: Vec<&str> = text.split(':').collect();
         let shaped = parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(allowed));
         // A timeframe that does not exist can only be a slip: such a pattern would never match.
-        let timed =
-            parts.last().is_some_and(|last| last.contains('*') || last.parse::<Timeframe>().is_ok());
+        let timed = parts.last().is_some_and(|last| last.contains('*') || last.parse::<Timeframe>().is_ok());
         if text == "*" || (shaped && timed) { Ok(Self { text: text.to_owned() }) } else { Err(PatternError) }
     }
 }

@@ -56,7 +56,9 @@ pub(crate) fn float(number: i128) -> f64 {
 pub fn to_f64(numerator: i128, denominator: i128, scale: u8) -> f64 {
     // Both sides are exact, so the one division rounds once.
     match (i64::try_from(numerator), POWERS.get(usize::from(scale))) {
-        (Ok(ticks @ -0x20_0000_0000_0000..=0x20_0000_0000_0000), Some(power)) if denominator == 1 => ticks as f64 / power,
+        (Ok(ticks @ -0x20_0000_0000_0000..=0x20_0000_0000_0000), Some(power)) if denominator == 1 => {
+            ticks as f64 / power
+        }
         _ => quotient(numerator, denominator, scale),
     }
 }

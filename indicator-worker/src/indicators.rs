@@ -40,13 +40,9 @@ fn text() -> String {
 }
 
 fn entry(listing: Listing, width: usize) -> String {
-    let further: String = listing.further.iter().map(|ending| format!(" .{ending}")).collect();
-    let further = if further.is_empty() { further } else { format!("  {:width$}  also{further}\n", "") };
-    format!(
-        "  {:width$}  {}\n  {:width$}  {}\n{further}\n",
-        listing.usage(),
-        listing.title,
-        "",
-        listing.formula
-    )
+    let further = match listing.further {
+        [] => String::new(),
+        endings => format!("  {:width$}  also .{}\n", "", endings.join(" .")),
+    };
+    format!("  {:width$}  {}\n  {:width$}  {}\n{further}\n", listing.usage(), listing.title, "", listing.formula)
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::error::{Key, Problem};
 use super::lenient::{Scalar, Texts};
-use crate::condition::Condition;
+use crate::condition::{Condition, Term};
 use crate::indicator::{IndicatorSpec, Line, Unit};
 use crate::pattern::SeriesPattern;
 use crate::series::Series;
@@ -86,30 +86,17 @@ impl RawStrategy {
     fn check(self, key: &Key) -> Result<Strategy, Problem> {
         let name = check_name(&key.child("name"), self.name.as_ref())?;
         let series = patterns(&key.child("series"), &self.series)?;
-        let fast = self.check_line(&key.child("fast"), self.fast.as_ref(), None)?;
-        let slow = self.check_line(&key.child("slow"), self.slow.as_ref(), Some(fast))?;
+        let fast = check_line(&key.child("fast"), self.fast.as_ref(), None)?;
+        let slow = check_line(&key.child("slow"), self.slow.as_ref(), Some(fast))?;
         let risk = self.check_risk(key)?;
         let when = self.check_when(key, &series)?;
-        let written = [(self.fast, fast.indicator()), (self.slow, slow.indicator()), (self.atr, risk.as_ref().map(|risk| risk.atr))];
+        let written = [
+            (self.fast, fast.indicator()),
+            (self.slow, slow.indicator()),
+            (self.atr, risk.as_ref().map(|risk| risk.atr)),
+        ];
         let shown = written.into_iter().filter_map(|(text, spec)| named(&text?, spec?)).collect();
         Ok(Strategy { name, series, fast, slow, risk, when, shown })
-    }
-
-    /// Reads one of the two lines. The second must be of the kind of the first, and another.
-    fn check_line(&self, key: &Key, text: Option<&String>, fast: Option<Line>) -> Result<Line, Problem> {
-        let text = text.ok_or_else(|| key.problem("missing"))?;
-        let sibling = fast.and_then(|fast| fast.sibling(text.trim()));
-        let line = sibling.map_or_else(|| text.parse(), Ok).map_err(|error| key.problem(error))?;
-        if matches!(line.unit(), Unit::Percent | Unit::Range) {
-            return Err(key.problem("not an average, which fast and slow must be"));
-        }
-        match fast {
-            Some(fast) if fast == line => Err(key.problem("the same as fast: they would never cross")),
-            Some(fast) if fast.unit() != line.unit() => {
-                Err(key.problem(format!("of another kind than {fast}: a macd crosses its own .signal, averages each other")))
-            }
-            _ => Ok(line),
-        }
     }
 
     fn check_when(&self, key: &Key, series: &[SeriesPattern]) -> Result<Vec<Condition>, Problem> {
@@ -117,9 +104,11 @@ impl RawStrategy {
         for (at, text) in self.when.0.iter().enumerate() {
             let key = key.child("when").item(at);
             let conditions = Condition::read_all(text).map_err(|error| key.problem(error))?;
-            for timeframe in conditions.iter().flat_map(|condition| condition.terms()).filter_map(|term| term.timeframe()) {
+            for timeframe in conditions.iter().flat_map(|condition| condition.terms()).filter_map(Term::timeframe) {
                 if let Some(longer) = series.iter().filter_map(SeriesPattern::timeframe).find(|own| *own > timeframe) {
-                    return Err(key.problem(format!("looks at {timeframe} from {longer}: it can look at a higher timeframe only")));
+                    return Err(key.problem(format!(
+                        "looks at {timeframe} from {longer}: it can look at a higher timeframe only"
+                    )));
                 }
             }
             all.extend(conditions);
@@ -161,6 +150,25 @@ impl RawStrategy {
             return Err(key.child("min_risk_reward").problem("needs stop_atr and target_atr"));
         }
         Ok(Some(Risk { atr, stop, target, min_atr, min_risk_reward }))
+    }
+}
+
+/// Reads one of the two lines. The second must be of the kind of the first, and another; where it is left out, it is
+/// the signal of the first.
+fn check_line(key: &Key, text: Option<&String>, fast: Option<Line>) -> Result<Line, Problem> {
+    let signal = fast.and_then(|fast| fast.sibling("signal"));
+    let Some(text) = text else { return signal.ok_or_else(|| key.problem("missing")) };
+    let sibling = fast.and_then(|fast| fast.sibling(text.trim()));
+    let line = sibling.map_or_else(|| text.parse(), Ok).map_err(|error| key.problem(error))?;
+    if matches!(line.unit(), Unit::Percent | Unit::Range) {
+        return Err(key.problem("not an average, which fast and slow must be"));
+    }
+    match fast {
+        Some(fast) if fast == line => Err(key.problem("the same as fast: they would never cross")),
+        Some(fast) if fast.unit() != line.unit() => {
+            Err(key.problem(format!("of another kind than {fast}: a macd crosses its own signal, averages each other")))
+        }
+        _ => Ok(line),
     }
 }
 

@@ -64,9 +64,17 @@ fn a_strategys_slips_are_named() {
         ("sma(2)", "atr(14)", "strategies[0].fast = \"atr(14)\": not an average"),
         ("sma(2)", "ema(3)", "strategies[0].slow = \"ema(3)\": the same as fast"),
         ("sma(2)", "rsi(14)", "strategies[0].fast = \"rsi(14)\": not an average"),
-        ("sma(2)", "macd(3, 6, 4)", "strategies[0].slow = \"ema(3)\": of another kind than macd(3, 6, 4): a macd crosses"),
+        (
+            "sma(2)",
+            "macd(3, 6, 4)",
+            "strategies[0].slow = \"ema(3)\": of another kind than macd(3, 6, 4): a macd crosses its own signal",
+        ),
         ("ema(3)", "signal", "strategies[0].slow = \"signal\": \"signal\" is neither a price"),
-        ("ema(3)", "ema(3)@4h", "strategies[0].slow = \"ema(3)@4h\": nothing may follow ema(3); another timeframe is for when"),
+        (
+            "ema(3)",
+            "ema(3)@4h",
+            "strategies[0].slow = \"ema(3)@4h\": nothing may follow ema(3); another timeframe is for when",
+        ),
         ("\"*\"", "\"binance:*\"", "strategies[0].series[0] = \"binance:*\": not a series pattern"),
         ("\"s\"", "\"a|b\"", "strategies[0].name = \"a|b\": not a name"),
         ("name = \"s\"", "name = \"s\"\nstop_atr = 2.0", "strategies[0].stop_atr = 2.0: needs atr"),
@@ -252,7 +260,8 @@ fn lines_other_than_averages_may_cross() {
         assert!(!config.strategies[0].shown.is_empty(), "{fast} {slow}");
     }
     let text = STRATEGY.replace("sma(2)", "macd(3,6,4)").replace("ema(3)", "signal");
-    let shown = read(&text, &[]).map(|config| config.strategies[0].shown.iter().map(|named| named.name.clone()).collect());
+    let shown =
+        read(&text, &[]).map(|config| config.strategies[0].shown.iter().map(|named| named.name.clone()).collect());
     // Fields are named as the indicator was written.
     assert_eq!(shown, Ok(vec!["macd(3,6,4)".to_owned()]));
 }
@@ -270,8 +279,14 @@ fn conditions_are_checked_at_start_and_mistakes_pointed_at() {
     }
     for (refused, expected) in [
         ("\"rsi(14) <\"", "strategies[0].when[0] = \"rsi(14) <\": here a number, a price such as close"),
-        ("[\"adx(14) > 20\", \"rsii(14) < 70\"]", "strategies[0].when[1] = \"rsii(14) < 70\": unknown indicator \"rsii\", known: sma ema"),
-        ("\"rsi(14)@15m < 70\"", "strategies[0].when[0] = \"rsi(14)@15m < 70\": looks at 15m from 1h: it can look at a higher timeframe only"),
+        (
+            "[\"adx(14) > 20\", \"rsii(14) < 70\"]",
+            "strategies[0].when[1] = \"rsii(14) < 70\": unknown indicator \"rsii\", known: sma ema",
+        ),
+        (
+            "\"rsi(14)@15m < 70\"",
+            "strategies[0].when[0] = \"rsi(14)@15m < 70\": looks at 15m from 1h: it can look at a higher timeframe only",
+        ),
         ("\"rsi(14)@7h < 70\"", "strategies[0].when[0] = \"rsi(14)@7h < 70\": unknown timeframe \"7h\""),
         ("7", "strategies[0].when = 7: invalid type"),
     ] {
@@ -284,7 +299,8 @@ fn conditions_are_checked_at_start_and_mistakes_pointed_at() {
 fn a_strategy_does_not_run_above_what_it_looks_at() {
     let text = format!("{STRATEGY}when = \"sma(2)@4h > sma(3)@4h\"\n");
     let Ok(config) = read(&text, &[]) else { panic!("{}", refusal(&text, &[])) };
-    let covers = |timeframe: &str| format!("x:Y:{timeframe}").parse().is_ok_and(|series| config.strategies[0].covers(&series));
+    let covers =
+        |timeframe: &str| format!("x:Y:{timeframe}").parse().is_ok_and(|series| config.strategies[0].covers(&series));
     assert_eq!(["1m", "1h", "4h", "6h", "1d"].map(covers), [true, true, true, false, false]);
 }
 

@@ -11,7 +11,7 @@ use super::bytes::Bytes;
 use super::kernel::{About, Kernel, Reach, Unit, Weight};
 use super::reading::Reading;
 use super::sample::{Finer, Sample};
-use super::seeded::{SeededByValues, Smoothing};
+use super::seeded::{SeededByValues, Smoothing, Sum};
 use super::true_range::TrueRange;
 use super::window::{Needs, Window};
 use crate::ratio;
@@ -22,6 +22,18 @@ struct Sums<T> {
     plus: T,
     minus: T,
     range: T,
+}
+
+impl<T: Sum> Sums<T> {
+    fn save(self, out: &mut Vec<u8>) {
+        for sum in [self.plus, self.minus, self.range] {
+            sum.save(out);
+        }
+    }
+
+    fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
+        Some(Self { plus: T::read(bytes)?, minus: T::read(bytes)?, range: T::read(bytes)? })
+    }
 }
 
 /// The sums, or what will begin them, and the average.
@@ -53,7 +65,9 @@ impl Kernel for Adx {
         let n = usize::from(arguments.period());
         Reach {
             first: 2 * n - 1,
-            needs: [Source::High, Source::Low, Source::Close].into_iter().fold(Needs::NONE, |needs, source| needs.source(source, 1)),
+            needs: [Source::High, Source::Low, Source::Close]
+                .into_iter()
+                .fold(Needs::NONE, |needs, source| needs.source(source, 1)),
             settling: Some(24 * n + 1),
             weight: Weight::of_prices(2 * i128::from(arguments.period())),
         }
@@ -80,15 +94,19 @@ impl Kernel for Adx {
         match &mut self.phase {
             Phase::Summing { seen, sums } => {
                 *seen += 1;
-                *sums = Sums { plus: sums.plus.wrapping_add(plus), minus: sums.minus.wrapping_add(minus), range: sums.range.wrapping_add(range) };
+                *sums = Sums {
+                    plus: sums.plus.wrapping_add(plus),
+                    minus: sums.minus.wrapping_add(minus),
+                    range: sums.range.wrapping_add(range),
+                };
                 if *seen == self.period - 1 {
                     let Sums { plus, minus, range } = *sums;
                     self.phase = Phase::Running(Sums { plus: value(plus), minus: value(minus), range: value(range) });
                 }
             }
             Phase::Running(sums) => {
-                let part = 1.0 / f64::from(self.period);
-                let forget = |sum: f64, ticks| sum - sum * part + value(ticks);
+                let share = 1.0 / f64::from(self.period);
+                let forget = |sum: f64, ticks| sum - sum * share + value(ticks);
                 *sums = Sums {
                     plus: forget(sums.plus, plus),
                     minus: forget(sums.minus, minus),
@@ -112,19 +130,21 @@ impl Kernel for Adx {
 
     fn rescale(&mut self, finer: Finer) {
         if let Phase::Summing { sums: Sums { plus, minus, range }, .. } = &mut self.phase {
-            [plus, minus, range].into_iter().for_each(|sum| *sum = sum.wrapping_mul(finer.price));
+            for sum in [plus, minus, range] {
+                *sum = sum.wrapping_mul(finer.price);
+            }
         }
     }
 
     fn save(&self, out: &mut Vec<u8>) {
         match self.phase {
-            Phase::Summing { seen, sums: Sums { plus, minus, range } } => {
+            Phase::Summing { seen, sums } => {
                 out.extend(seen.to_le_bytes());
-                [plus, minus, range].into_iter().for_each(|sum| out.extend(sum.to_le_bytes()));
+                sums.save(out);
             }
-            Phase::Running(Sums { plus, minus, range }) => {
+            Phase::Running(sums) => {
                 out.extend(u16::MAX.to_le_bytes());
-                [plus, minus, range].into_iter().for_each(|sum| out.extend(sum.to_le_bytes()));
+                sums.save(out);
             }
         }
         self.average.save(out);
@@ -132,11 +152,8 @@ impl Kernel for Adx {
 
     fn load(&mut self, bytes: &mut Bytes<'_>) -> Option<()> {
         self.phase = match bytes.u16()? {
-            u16::MAX => Phase::Running(Sums { plus: bytes.f64()?, minus: bytes.f64()?, range: bytes.f64()? }),
-            seen if seen < self.period - 1 => {
-                let sums = Sums { plus: bytes.i128()?, minus: bytes.i128()?, range: bytes.i128()? };
-                Phase::Summing { seen, sums }
-            }
+            u16::MAX => Phase::Running(Sums::read(bytes)?),
+            seen if seen < self.period - 1 => Phase::Summing { seen, sums: Sums::read(bytes)? },
             _ => return None,
         };
         self.average.load(self.by, bytes)

@@ -129,12 +129,8 @@ impl Arguments {
 
     /// Reads `(…)` as these parameters.
     pub(super) fn read(name: &str, parameters: &[Parameter], cursor: &mut Cursor<'_>) -> Result<Self, Misread> {
-        let mut arguments = Self {
-            periods: [Period::ONE; 3],
-            deviations: 0,
-            source: Source::Close,
-            smoothing: Smoothing::Wilder,
-        };
+        let mut arguments =
+            Self { periods: [Period::ONE; 3], deviations: 0, source: Source::Close, smoothing: Smoothing::Wilder };
         let usage = || format!("write it as {}", usage(name, parameters));
         if !cursor.take("(") {
             return Err(cursor.misread(usage()));
@@ -158,7 +154,10 @@ impl Arguments {
                 Parameter::Source => {
                     let source = cursor.word().and_then(Source::named);
                     arguments.source = source.ok_or_else(|| {
-                        cursor.misread(format!("{name} takes a price here: {}", Source::ALL.map(Source::as_str).join(" ")))
+                        cursor.misread(format!(
+                            "{name} takes a price here: {}",
+                            Source::ALL.map(Source::as_str).join(" ")
+                        ))
                     })?;
                 }
                 Parameter::Smoothing => {
@@ -202,18 +201,16 @@ impl Parameter {
 
 /// How an indicator is written: `sma(n[, source])`.
 pub(super) fn usage(name: &str, parameters: &[Parameter]) -> String {
-    let mut text = format!("{name}(");
-    for (at, parameter) in parameters.iter().enumerate() {
-        let label = match parameter {
-            Parameter::Period(label, _) => label,
-            Parameter::Deviations => "k",
-            Parameter::Source => "source",
-            Parameter::Smoothing => "sma",
-        };
-        let comma = if at > 0 { ", " } else { "" };
-        text += &if parameter.is_optional() { format!("[{comma}{label}]") } else { format!("{comma}{label}") };
-    }
-    text + ")"
+    let label = |parameter: &Parameter| match parameter {
+        Parameter::Period(label, _) => label,
+        Parameter::Deviations => "k",
+        Parameter::Source => "source",
+        Parameter::Smoothing => "sma",
+    };
+    let (optional, required): (Vec<_>, Vec<_>) = parameters.iter().partition(|parameter| parameter.is_optional());
+    let required: Vec<&str> = required.into_iter().map(label).collect();
+    let optional: Vec<String> = optional.into_iter().map(|parameter| format!("[, {}]", label(parameter))).collect();
+    format!("{name}({}{})", required.join(", "), optional.concat())
 }
 
 fn read_period(name: &str, label: &str, least: u16, cursor: &mut Cursor<'_>) -> Result<Period, Misread> {

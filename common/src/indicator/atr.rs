@@ -38,7 +38,9 @@ impl Kernel for Atr {
         let n = arguments.period();
         let (needs, settling) = match arguments.smoothing {
             Kind::Wilder => (Needs::NONE.source(Source::Close, 1), Some(19 * usize::from(n) + 1)),
-            Kind::Mean => (Needs::NONE.source(Source::Close, n + 1).source(Source::High, n + 1).source(Source::Low, n + 1), None),
+            Kind::Mean => {
+                (Needs::NONE.source(Source::Close, n + 1).source(Source::High, n + 1).source(Source::Low, n + 1), None)
+            }
         };
         Reach { first: n.into(), needs, settling, weight: Weight::of_prices(2 * i128::from(n)) }
     }
@@ -104,7 +106,13 @@ mod tests {
     #[test]
     fn gaps_count_and_the_two_kinds_part() {
         // True ranges from the second candle: 3 (gap up), 2, 5 (gap down), 1.
-        let bars = [bar("10", "9", "9.5"), bar("12.5", "11", "12"), bar("13", "11", "11.5"), bar("8", "6.5", "7"), bar("7.5", "6.5", "7")];
+        let bars = [
+            bar("10", "9", "9.5"),
+            bar("12.5", "11", "12"),
+            bar("13", "11", "11.5"),
+            bar("8", "6.5", "7"),
+            bar("7.5", "6.5", "7"),
+        ];
         check_candles("atr(2)", &bars, &[None, None, Some(2.5), Some(3.75), Some(2.375)]);
         check_candles("atr(2, sma)", &bars, &[None, None, Some(2.5), Some(3.5), Some(3.0)]);
     }

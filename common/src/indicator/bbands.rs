@@ -61,8 +61,11 @@ impl Kernel for Bbands {
     }
 
     fn reading(&self, output: usize, scale: u8) -> Option<Reading> {
-        let middle =
-            Reading::Exact { numerator: self.sum.get(), denominator: i128::from(self.period) * self.source.divisor(), scale };
+        let middle = Reading::Exact {
+            numerator: self.sum.get(),
+            denominator: i128::from(self.period) * self.source.divisor(),
+            scale,
+        };
         if !self.warm_up.is_over() {
             return None;
         }

@@ -58,7 +58,8 @@ impl Kernel for Kama {
     fn step(&mut self, sample: &Sample, past: &Window) {
         let (values, n) = (Values::of(self.source, sample, past), self.period);
         let change = |from: Option<i128>, to: i128| from.map_or(0, |from| (to - from).abs());
-        self.walked += change(values.seen(1), values.ago(0)) - change(values.seen(n + 1), values.ago(n));
+        let (entering, leaving) = (change(values.seen(1), values.ago(0)), change(values.seen(n + 1), values.ago(n)));
+        self.walked = self.walked.wrapping_add(entering).wrapping_sub(leaving);
         if self.warm_up.ends() {
             let price = sample.value(self.source);
             self.average = if n == 1 {

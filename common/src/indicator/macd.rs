@@ -29,7 +29,12 @@ impl Kernel for Macd {
         name: "macd",
         title: "moving average convergence/divergence",
         formula: "line = ema(x, f) - ema(x, s), signal = ema(line, g), histogram = line - signal",
-        parameters: &[Parameter::Period("f", 1), Parameter::Period("s", 2), Parameter::Period("g", 1), Parameter::Source],
+        parameters: &[
+            Parameter::Period("f", 1),
+            Parameter::Period("s", 2),
+            Parameter::Period("g", 1),
+            Parameter::Source,
+        ],
         further: &["signal", "histogram"],
         unit: Unit::Momentum,
     };

@@ -78,6 +78,9 @@ mod tests {
         assert_eq!(close.0.to_f64().partial_cmp(&close.1.to_f64()), Some(Ordering::Equal));
         assert_eq!(close.0.compare(close.1), Ordering::Less);
         assert_eq!(exact(1, 2, 0).compare(Reading::Float(0.5)), Ordering::Equal);
-        assert_eq!("0.70".parse().map(|number: Decimal| Reading::from(number).compare(exact(7, 1, 1))), Ok(Ordering::Equal));
+        assert_eq!(
+            "0.70".parse().map(|number: Decimal| Reading::from(number).compare(exact(7, 1, 1))),
+            Ok(Ordering::Equal)
+        );
     }
 }

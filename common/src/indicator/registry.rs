@@ -6,7 +6,9 @@ use super::kernel::{About, Kernel, Reach};
 use super::reading::Reading;
 use super::sample::{Finer, Sample};
 use super::window::Window;
-use super::{adx, alma, atr, bbands, dema, ema, hma, kama, lsma, macd, rma, rsi, sma, t3, tema, trima, vwma, wma, zlema};
+use super::{
+    adx, alma, atr, bbands, dema, ema, hma, kama, lsma, macd, rma, rsi, sma, t3, tema, trima, vwma, wma, zlema,
+};
 
 macro_rules! registry {
     ($($name:ident: $kernel:ty,)*) => {

@@ -3,10 +3,10 @@
 //! The mean of whole ticks is summed exactly; the second and later averages of a cascade are seeded
 //! with values that were rounded already, and sum those.
 
-use super::bytes::Bytes;
-use super::sample::Sample;
 use super::arguments::Source;
+use super::bytes::Bytes;
 use super::sample::Field;
+use super::sample::Sample;
 use crate::ratio;
 
 /// How a recursive average moves: by `weight` of the distance to each new value.

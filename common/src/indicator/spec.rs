@@ -51,7 +51,8 @@ impl IndicatorSpec {
 
     /// Its values, each with the ending that names it; the first has none.
     pub fn outputs(self) -> impl Iterator<Item = (Output, Option<&'static str>)> {
-        let further = self.name.about().further.iter().enumerate().map(|(place, name)| (Output(place + 1), Some(*name)));
+        let further =
+            self.name.about().further.iter().enumerate().map(|(place, name)| (Output(place + 1), Some(*name)));
         std::iter::once((Output::MAIN, None)).chain(further)
     }
 
@@ -142,7 +143,9 @@ impl Line {
         }
         if !cursor.peek("(") && !Name::ALL.iter().any(|name| name.about().name == word) {
             let prices = Source::ALL.map(Source::as_str).join(" ");
-            return Err(cursor.misread(format!("{word:?} is neither a price ({prices}) nor an indicator such as ema(50)")));
+            return Err(
+                cursor.misread(format!("{word:?} is neither a price ({prices}) nor an indicator such as ema(50)"))
+            );
         }
         let spec = IndicatorSpec::read(word, cursor)?;
         if !cursor.take(".") {
@@ -151,9 +154,8 @@ impl Line {
         let further = spec.name.about().further;
         let ending = cursor.word().unwrap_or_default();
         Self::Indicator(spec, Output::MAIN).sibling(ending).ok_or_else(|| {
-            let known = further.iter().map(|name| format!(" .{name}")).collect::<String>();
-            let known = if known.is_empty() { " nothing".to_owned() } else { known };
-            cursor.misread(format!("of {spec} there is{known} to ask for by a point"))
+            let known = if further.is_empty() { "nothing".to_owned() } else { format!(".{}", further.join(" .")) };
+            cursor.misread(format!("of {spec} there is {known} to ask for by a point"))
         })
     }
 }
@@ -209,7 +211,8 @@ impl Listing {
     pub fn all() -> impl Iterator<Item = Self> {
         Name::ALL.iter().map(|&of| {
             let about = of.about();
-            let (name, title, formula, further, unit) = (about.name, about.title, about.formula, about.further, about.unit);
+            let (name, title, formula, further, unit) =
+                (about.name, about.title, about.formula, about.further, about.unit);
             Self { name, title, formula, further, unit, of }
         })
     }

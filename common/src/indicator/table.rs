@@ -6,7 +6,8 @@ use crate::time::UnixMillis;
 
 fn candle([high, low, close, volume]: [&str; 4]) -> ClosedCandle {
     let number = |text: &str| text.parse().unwrap_or(crate::decimal::Decimal::ZERO);
-    let bar = Bar { open: number(close), high: number(high), low: number(low), close: number(close), volume: number(volume) };
+    let bar =
+        Bar { open: number(close), high: number(high), low: number(low), close: number(close), volume: number(volume) };
     match ClosedCandle::new(UnixMillis(1), bar, UnixMillis(1)) {
         Ok(candle) => candle,
         Err(error) => panic!("{error}"),

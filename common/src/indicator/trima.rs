@@ -24,7 +24,7 @@ pub(super) struct Trima {
 
 /// The lengths of the inner and the outer average.
 fn lengths(n: u16) -> (u16, u16) {
-    ((n + 1) / 2, n / 2 + 1)
+    (n.div_ceil(2), n / 2 + 1)
 }
 
 fn divisor(arguments: &Arguments) -> i128 {

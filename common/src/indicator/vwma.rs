@@ -45,13 +45,13 @@ impl Kernel for Vwma {
     }
 
     fn step(&mut self, sample: &Sample, past: &Window) {
-        let (prices, volumes) =
-            (Values::of(self.source, sample, past), Values::field(Field::VOLUME, sample, past));
+        let (prices, volumes) = (Values::of(self.source, sample, past), Values::field(Field::VOLUME, sample, past));
         let (entering, leaving) = (volumes.ago(0), volumes.ago(self.period));
         self.warm_up.step();
         self.volume = self.volume.wrapping_add(entering).wrapping_sub(leaving);
         let entering = entering.wrapping_mul(prices.ago(0));
-        self.turnover = self.turnover.wrapping_add(entering).wrapping_sub(leaving.wrapping_mul(prices.ago(self.period)));
+        self.turnover =
+            self.turnover.wrapping_add(entering).wrapping_sub(leaving.wrapping_mul(prices.ago(self.period)));
     }
 
     fn reading(&self, _output: usize, scale: u8) -> Option<Reading> {

@@ -192,7 +192,8 @@ impl Column {
 impl PartialEq for Column {
     fn eq(&self, other: &Self) -> bool {
         let same = |back| self.back(back) == other.back(back);
-        (self.field, self.len, self.capacity()) == (other.field, other.len, other.capacity()) && (1..=self.len).all(same)
+        (self.field, self.len, self.capacity()) == (other.field, other.len, other.capacity())
+            && (1..=self.len).all(same)
     }
 }
 

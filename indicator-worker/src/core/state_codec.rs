@@ -120,10 +120,11 @@ impl SavedState {
         let time = |name| text(name)?.parse().ok().map(UnixMillis);
         let progress =
             Progress { genesis: time("genesis")?, last: time("open_time")?, candles: text("candles")?.parse().ok()? };
-        let [VERSION, scale, whole, volume_scale, volume_whole, rest @ ..] = fields.get(STATE_FIELD)? else { return None };
-        let digits = |whole: u8, scale: u8| {
-            (scale <= SCALE_MAX && whole <= WHOLE_DIGITS_MAX).then_some(Digits { whole, scale })
+        let [VERSION, scale, whole, volume_scale, volume_whole, rest @ ..] = fields.get(STATE_FIELD)? else {
+            return None;
         };
+        let digits =
+            |whole: u8, scale: u8| (scale <= SCALE_MAX && whole <= WHOLE_DIGITS_MAX).then_some(Digits { whole, scale });
         let units = Units { price: digits(*whole, *scale)?, volume: digits(*volume_whole, *volume_scale)? };
         let close = text("close")?.parse().ok()?;
         let (opened, rest) = Opened::restore(rest)?;

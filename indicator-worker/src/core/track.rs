@@ -98,7 +98,9 @@ mod tests {
             let reading = if closed == 39 { None } else { Some(Reading::Float(closed as f64)) };
             track.push(UnixMillis(closed * 10), reading);
         }
-        for (time, expected) in [(89, None), (90, Some(9.0)), (105, Some(10.0)), (389, Some(38.0)), (390, None), (999, Some(40.0))] {
+        for (time, expected) in
+            [(89, None), (90, Some(9.0)), (105, Some(10.0)), (389, Some(38.0)), (390, None), (999, Some(40.0))]
+        {
             assert_eq!(track.as_of(UnixMillis(time)), expected.map(Reading::Float), "{time}");
         }
     }

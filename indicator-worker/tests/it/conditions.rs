@@ -99,7 +99,11 @@ fn what_has_no_value_yet_holds_back() {
 
 /// Merges two series: a candle of the higher one comes after its close and before the first lower one that opens
 /// then, or is up to ten early, as when one series is fetched before the other.
-fn merged(low: &[(Series, ClosedCandle)], high: &[(Series, ClosedCandle)], choices: &[bool]) -> Vec<(Series, ClosedCandle)> {
+fn merged(
+    low: &[(Series, ClosedCandle)],
+    high: &[(Series, ClosedCandle)],
+    choices: &[bool],
+) -> Vec<(Series, ClosedCandle)> {
     let (mut low, mut high) = (low.iter().peekable(), high.iter().peekable());
     let mut choices = choices.iter().cycle();
     let mut all = Vec::new();
@@ -143,7 +147,8 @@ proptest! {
 #[tokio::test]
 async fn workers_look_at_a_higher_timeframe_after_a_restart() {
     let when = "sma(2)@3m >= sma(3)@3m";
-    let prices = |count: i64, factor: i64| (1..=count).map(|at| 100 + at * factor % 11 - at * 7 % 5).collect::<Vec<_>>();
+    let prices =
+        |count: i64, factor: i64| (1..=count).map(|at| 100 + at * factor % 11 - at * 7 % 5).collect::<Vec<_>>();
     let (lower, higher) = (candles("1m", 1, &prices(120, 37)), candles("3m", 3, &prices(40, 29)));
     let all = merged(&lower, &higher, &[false]);
     let (expected, _) = run(&config(when), &all);

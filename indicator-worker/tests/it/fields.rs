@@ -50,6 +50,10 @@ async fn fields_are_named_as_they_were_written_and_go_with_their_value() {
     publish(&bench, 4, "3", "0").await;
     bench.wait_settled(SERIES).await;
     let hash = bench.hash(SERIES).await;
-    assert!(hash.contains_key("sma(2, hl2)") && !hash.keys().any(|name| name.starts_with("vwma")), "{:?}", shown(&hash));
+    assert!(
+        hash.contains_key("sma(2, hl2)") && !hash.keys().any(|name| name.starts_with("vwma")),
+        "{:?}",
+        shown(&hash)
+    );
     worker.kill().unwrap();
 }

@@ -4,8 +4,8 @@
 
 mod bench;
 mod changes;
-mod conditions;
 mod cluster;
+mod conditions;
 mod crossings;
 mod feed;
 mod fields;

@@ -27,9 +27,31 @@ fn read_back(fields: &StateFields) -> Fields {
 
 /// Every indicator there is, some of other prices than the close.
 const ALL: [&str; 25] = [
-    "sma(13)", "sma(3, hl2)", "ema(6, hlc3)", "wma(5)", "rma(4)", "dema(3)", "tema(2)", "trima(4)", "trima(7)", "hma(9)", "kama(5)",
-    "kama(3, ohlc4)", "zlema(6)", "t3(2)", "alma(6)", "vwma(4)", "vwma(3, low)", "lsma(5)", "atr(9)", "atr(6, sma)", "rsi(5)",
-    "rsi(3, high)", "macd(3,6,4)", "bbands(5, 2)", "adx(4)",
+    "sma(13)",
+    "sma(3, hl2)",
+    "ema(6, hlc3)",
+    "wma(5)",
+    "rma(4)",
+    "dema(3)",
+    "tema(2)",
+    "trima(4)",
+    "trima(7)",
+    "hma(9)",
+    "kama(5)",
+    "kama(3, ohlc4)",
+    "zlema(6)",
+    "t3(2)",
+    "alma(6)",
+    "vwma(4)",
+    "vwma(3, low)",
+    "lsma(5)",
+    "atr(9)",
+    "atr(6, sma)",
+    "rsi(5)",
+    "rsi(3, high)",
+    "macd(3,6,4)",
+    "bbands(5, 2)",
+    "adx(4)",
 ];
 
 fn config() -> String {
@@ -38,7 +60,16 @@ fn config() -> String {
     let picky = "[[strategies]]\nname = \"picky\"\nseries = [\"*\"]\nfast = \"close\"\nslow = \"bbands(5, 2).lower\"\nwhen = [\"rsi(5) < 60\", \"open <= hma(9) and low > 40\"]\n";
     let macd = strategy("macd", "macd(3, 6, 4)", "signal");
     let risky = "[[strategies]]\nname = \"risky\"\nseries = [\"*\"]\nfast = \"sma(3)\"\nslow = \"ema(8)\"\natr = \"atr(5)\"\nstop_atr = 2.0\ntarget_atr = 3.0\n";
-    [&strategy("window", "sma(4)", "sma(9)"), &strategy("recursive", "ema(4)", "ema(9)"), &macd, risky, picky, looked_at, &shown].concat()
+    [
+        &strategy("window", "sma(4)", "sma(9)"),
+        &strategy("recursive", "ema(4)", "ema(9)"),
+        &macd,
+        risky,
+        picky,
+        looked_at,
+        &shown,
+    ]
+    .concat()
 }
 
 fn feed(state: &mut SeriesState, candles: &[ClosedCandle]) -> Vec<(UnixMillis, usize, Found)> {
@@ -46,7 +77,9 @@ fn feed(state: &mut SeriesState, candles: &[ClosedCandle]) -> Vec<(UnixMillis, u
     for candle in candles {
         let mut found = Vec::new();
         state.step(candle, |place, outcome| found.push((place, outcome))).unwrap();
-        all.extend(found.into_iter().map(|(place, found)| (candle.open_time(), place, state.judge(place, found, |_| None))));
+        all.extend(
+            found.into_iter().map(|(place, found)| (candle.open_time(), place, state.judge(place, found, |_| None))),
+        );
     }
     all
 }
@@ -63,7 +96,8 @@ fn restart(state: &SeriesState, applied: &[ClosedCandle], config: &str) -> Serie
 /// Prices on few levels, so that averages tie often, and volumes, of which some are zero; with decimals that grow
 /// on the way.
 fn walks() -> impl Strategy<Value = Vec<ClosedCandle>> {
-    let step = (-3_i64..=3, 0_usize..=3, 0_i64..3, 0_i64..3, prop_oneof![Just("0"), Just("3"), Just("1.25"), Just("0.0625")]);
+    let step =
+        (-3_i64..=3, 0_usize..=3, 0_i64..3, 0_i64..3, prop_oneof![Just("0"), Just("3"), Just("1.25"), Just("0.0625")]);
     proptest::collection::vec(step, 1..120).prop_map(|steps| {
         let mut level = 50;
         let mut bar = |(at, (step, decimals, up, down, volume)): (usize, (i64, usize, i64, i64, &str))| {
