@@ -5,6 +5,7 @@
 //! terminal, and shutdown.
 //! Logic that only one process needs stays in that process.
 
+pub mod aggregate;
 pub mod backoff;
 pub mod candle;
 pub mod candle_entry;
