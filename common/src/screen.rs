@@ -11,6 +11,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 const TICK: Duration = Duration::from_millis(200);
 /// Fits 80 columns; a wider screen has a longer bar.
 const TEMPLATE: &str = "{prefix} [{wide_bar}] {human_pos}/{human_len} {rate} ETA {eta} {msg}";
+/// The same for what has no known end.
+const COUNTER: &str = "{prefix} {human_pos}";
 
 /// A handle on standard error; all clones are one.
 #[derive(Clone, Debug)]
@@ -44,6 +46,15 @@ impl Screen {
         bar
     }
 
+    /// Shows how many things there are so far, where nobody knows of how many.
+    pub fn counter(&self, prefix: String) -> ProgressBar {
+        let style = ProgressStyle::with_template(COUNTER).unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let counter = self.bars.add(ProgressBar::no_length().with_style(style));
+        counter.set_prefix(prefix);
+        counter.enable_steady_tick(TICK);
+        counter
+    }
+
     /// Writes one line.
     pub fn line(&self, text: &str) {
         // Standard error may be closed; then there is nobody to tell.
@@ -72,7 +83,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn template_is_valid() {
+    fn templates_are_valid() {
+        assert!(ProgressStyle::with_template(COUNTER).is_ok());
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
     }
 }

@@ -2,28 +2,38 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candlewire_common::exit::Outcome;
+use candlewire_common::screen::Screen;
 use candlewire_common::{cli, exit, logging, tls};
 use indicator_worker::args::{Args, Command};
-use indicator_worker::{repartition, run, show};
+use indicator_worker::{backtest, repartition, run, show};
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let args: Args = match cli::parse() {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    logging::init(args.global.log_format);
-    tls::install();
-    exit::code("indicator-worker", &dispatch(args).await)
+fn main() -> ExitCode {
+    match cli::parse() {
+        Ok(args) => exit::code("indicator-worker", &start(args)),
+        Err(code) => code,
+    }
 }
 
-async fn dispatch(args: Args) -> Result<Outcome> {
+fn start(args: Args) -> Result<Outcome> {
+    let screen = Screen::new();
+    let log = screen.clone();
+    logging::init_to(args.global.log_format, move || log.clone());
+    tls::install();
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    let outcome = runtime.block_on(dispatch(args, screen));
+    // A thread may still wait for a pipe that nobody serves.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(args: Args, screen: Screen) -> Result<Outcome> {
     let config = args.global.load()?;
     match args.command {
         Command::Run => run::run(config, args.global.http).await,
         Command::Show { series, json } => show::show(&config, &series, json).await,
+        Command::Backtest(wanted) => backtest::backtest(config, wanted, screen).await,
         Command::Repartition => repartition::repartition(&config).await,
     }
 }
