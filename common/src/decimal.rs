@@ -366,13 +366,12 @@ mod tests {
             let cut = a.add_cut(b);
             prop_assert!(cut.mantissa < MANTISSA_END);
             let lost = exact.zip(cut.ticks(12)).map(|(exact, cut)| exact - cut);
-            match a.checked_add(b) {
-                Some(sum) => prop_assert_eq!((sum, lost), (cut, Some(0))),
+            if let Some(sum) = a.checked_add(b) {
+                prop_assert_eq!((sum, lost), (cut, Some(0)));
+            } else {
                 // Less than a unit of the last digit that was kept.
-                None => {
-                    let unit = 10_i128.pow(u32::try_from(12 - cut.scale)?);
-                    prop_assert!(lost.is_some_and(|lost| 0 < lost && lost < unit));
-                }
+                let unit = 10_i128.pow(u32::try_from(12 - cut.scale)?);
+                prop_assert!(lost.is_some_and(|lost| 0 < lost && lost < unit));
             }
         }
 

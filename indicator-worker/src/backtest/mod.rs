@@ -51,17 +51,22 @@ pub async fn backtest(mut config: Config, wanted: BacktestArgs, screen: Screen) 
     };
     let mut tasks = JoinSet::new();
     let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
-    let (token, session) = (stop.clone(), Session { config, files, series, form, screen });
+    let session = Session { config, files, series: series.clone(), form, screen: screen.clone() };
+    let token = stop.clone();
     // Beside the runtime, so that ctrl-c is heard meanwhile.
     let mut work = tokio::task::spawn_blocking(move || session.run(&token));
     let outcome = tokio::select! {
         biased;
         done = &mut work => done.context("compute")?,
         () = stop.cancelled() => {
+            // Whatever becomes of it, it was interrupted.
             let _ = timeout(LAST_LOOK, work).await;
             Ok(Outcome::Interrupted)
         }
     };
+    if let Ok(Outcome::Interrupted) = outcome {
+        screen.line(&format!("backtest {series}: interrupted"));
+    }
     stop.cancel();
     shutdown::supervise(tasks, stop, shutdown::GRACE).await?;
     outcome

@@ -118,7 +118,9 @@ mod tests {
 
     fn of(values: &[f64]) -> Returns {
         let mut returns = Returns::default();
-        values.iter().for_each(|value| returns.push(*value));
+        for value in values {
+            returns.push(*value);
+        }
         returns
     }
 

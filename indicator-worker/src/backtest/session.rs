@@ -138,7 +138,9 @@ fn enter<W: Write>(
     sheet: &mut Sheet<W>,
 ) -> io::Result<()> {
     let range = Range { high: candle.high().to_f64(), low: candle.low().to_f64() };
-    books.iter_mut().for_each(|book| book.ledger.candle(range));
+    for book in books.iter_mut() {
+        book.ledger.candle(range);
+    }
     for (place, finding) in findings {
         let book = &mut books[*place];
         match finding {
@@ -147,8 +149,9 @@ fn enter<W: Write>(
                 sheet.signal(*place, signal)?;
             }
             Finding::Filtered(reason) => {
-                let count = book.filtered.iter_mut().find(|(name, _)| name == reason);
-                count.into_iter().for_each(|(_, count)| *count += 1);
+                if let Some((_, count)) = book.filtered.iter_mut().find(|(name, _)| name == reason) {
+                    *count += 1;
+                }
             }
         }
     }

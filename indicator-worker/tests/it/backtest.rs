@@ -189,14 +189,14 @@ async fn summaries_agree_with_another_computation() {
         assert_eq!(["stop_first", "target_first", "neither"].map(|name| summary[name].clone()), expected);
         let filtered = summary["filtered"]["min_atr"].as_u64().unwrap();
         assert_eq!(filtered > 0, is_risky, "{filtered} filtered");
-        assert_eq!(filtered as usize + signals.len(), crossings_of_core(name, &candles), "{name}");
+        assert_eq!(filtered + signals.len() as u64, crossings_of_core(name, &candles), "{name}");
     }
 }
 
 /// How many crossings there are, whatever the filters let through. The average true range is ready before both averages.
-fn crossings_of_core(name: &str, candles: &[ClosedCandle]) -> usize {
+fn crossings_of_core(name: &str, candles: &[ClosedCandle]) -> u64 {
     let (fast, slow) = if name == "plain" { ("sma(10)", "sma(30)") } else { ("ema(5)", "sma(20)") };
-    found(candles, fast, slow).len()
+    found(candles, fast, slow).len() as u64
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn every_form_has_the_same_signals() {
         for (name, cell) in columns.iter().zip(cells) {
             match &signal[*name] {
                 Value::Null => assert_eq!(cell, "", "{name}"),
-                Value::Number(number) => assert_eq!(cell.parse::<f64>().unwrap(), number.as_f64().unwrap()),
+                Value::Number(number) => assert_eq!(cell.parse().ok(), number.as_f64()),
                 Value::String(text) if text.starts_with("risky") => assert_eq!(cell, "RISKY"),
                 value => assert_eq!(cell, value.as_str().unwrap()),
             }
@@ -322,4 +322,36 @@ async fn candles_without_signals_say_so() {
     );
     let ended = desk.ended(&["none.csv", "--series", "csv:X:1m", "--csv"]).await;
     assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), 1));
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_it_though_a_pipe_is_never_written_to() {
+    let desk = Desk::new(&config());
+    let pipe = desk.0.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let mut program = desk.command(&["pipe", "--series", "csv:X:1m"]).spawn().unwrap();
+    // Signals are heard from the moment on that the pipe is opened for reading; only then it can be opened for writing.
+    let opened = tokio::task::spawn_blocking(move || std::fs::File::create(pipe).unwrap());
+    let writer = tokio::time::timeout(PATIENCE, opened).await.unwrap().unwrap();
+    let status = program.interrupt(PATIENCE).await.unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert!(
+        program.lines().iter().any(|line| line.ends_with("backtest csv:X:1m: interrupted")),
+        "{:?}",
+        program.lines()
+    );
+    drop(writer);
+}
+
+#[tokio::test]
+async fn a_reader_that_has_enough_is_no_fault() {
+    let desk = Desk::new(&strategy("quick", "sma(1)", "sma(2)"));
+    for form in ["--json", "--csv"] {
+        let script = "{ \"$0\" backtest \"$1\" --series csv:EURUSD:1h \"$2\"; echo \"code $?\" >&2; } | head -n 1";
+        let (program, file) = (env!("CARGO_BIN_EXE_indicator-worker"), bundled::path(FILE));
+        let command = ProgramCommand::new("sh").current_dir(desk.0.path()).args(["-c", script, program]).arg(file);
+        let finished = command.arg(form).run_to_end(PATIENCE).await.unwrap();
+        assert_eq!((finished.stdout.lines().count(), finished.stderr.as_str()), (1, "code 0\n"), "{form}");
+    }
 }
