@@ -306,6 +306,18 @@ async fn refused_rows_are_named_and_the_others_used() {
 }
 
 #[tokio::test]
+async fn what_the_worker_could_not_compute_with_is_refused_here_too() {
+    let desk = Desk::new(&strategy("quick", "sma(1)", "sma(2)"));
+    let fine = format!("0.{}1", "0".repeat(23));
+    desk.file("far.csv", format!("{HEADER}60,1e20,1e20,1e20,1e20\n120,{fine},{fine},{fine},{fine}\n180,1,1,1,1\n"));
+    let ended = desk.ended(&["far.csv", "--series", "csv:X:1m"]).await;
+    assert_eq!(ended.code, Some(65));
+    let reason = "candle of 1970-01-01T00:02:00Z: prices need more than 34 digits beside the others of the series";
+    assert_eq!(ended.stderr, [reason, "backtest csv:X:1m: 1 row refused, 0 duplicates skipped"]);
+    assert!(ended.stdout.contains("candles  2, "), "{}", ended.stdout);
+}
+
+#[tokio::test]
 async fn candles_without_signals_say_so() {
     let desk = Desk::new(&strategy("slow", "sma(50)", "sma(200)"));
     desk.file("few.csv", format!("{HEADER}60,1,2,1,2\n"));
