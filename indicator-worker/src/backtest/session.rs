@@ -22,7 +22,7 @@ use super::sheet::{Form, Sheet};
 use super::summary::{FilteredCounts, Span, Summary};
 
 /// How many candles pass between two looks at the stop and the terminal.
-const LOOK_EVERY: usize = 1_024;
+const LOOK_EVERY: u64 = 1_024;
 
 /// What is to be tested.
 #[derive(Debug)]
@@ -74,23 +74,17 @@ impl Session {
         let mut books: Vec<Book> = engine.strategies().map(|_| Book::new()).collect();
         let mut sheet = Sheet::new(io::stdout(), self.form, books.len())?;
         let bar = self.bar(candles.len());
-        let (mut span, mut findings) = (Span::default(), Vec::new());
-        for (at, candle) in candles.iter().enumerate() {
-            if at % LOOK_EVERY == 0 {
-                if stop.is_cancelled() {
-                    break;
-                }
-                bar.set_position(at as u64);
+        let looked = (0..).zip(candles).take_while(|(at, _)| {
+            let is_look = at % LOOK_EVERY == 0;
+            if is_look {
+                bar.set_position(*at);
             }
-            findings.clear();
-            if let Err(reason) = engine.step(candle, |place, finding| findings.push((place, finding))) {
-                rows.left_out(candle.open_time(), &reason);
-                continue;
-            }
-            self.count(&mut span, candle);
-            enter(&mut books, candle, &findings, &mut sheet)?;
-        }
+            !(is_look && stop.is_cancelled())
+        });
+        let span = self.walk(looked.map(|(_, candle)| candle), &mut engine, &mut books, &mut sheet, rows);
+        // However it ended, nothing of the bar stays on the screen.
         bar.finish_and_clear();
+        let span = span?;
         if stop.is_cancelled() {
             return Ok(());
         }
@@ -105,6 +99,28 @@ impl Session {
         };
         let summaries: Vec<Summary> = engine.strategies().zip(books).map(summary).collect();
         sheet.finish(&summaries, &self.screen)
+    }
+
+    /// Takes in one candle after the other.
+    fn walk<'a, W: Write>(
+        &self,
+        candles: impl Iterator<Item = &'a ClosedCandle>,
+        engine: &mut Engine,
+        books: &mut [Book],
+        sheet: &mut Sheet<W>,
+        rows: &mut RowLog,
+    ) -> io::Result<Span> {
+        let (mut span, mut findings) = (Span::default(), Vec::new());
+        for candle in candles {
+            findings.clear();
+            if let Err(reason) = engine.step(candle, |place, finding| findings.push((place, finding))) {
+                rows.left_out(candle.open_time(), &reason);
+                continue;
+            }
+            self.count(&mut span, candle);
+            enter(books, candle, &findings, sheet)?;
+        }
+        Ok(span)
     }
 
     fn count(&self, span: &mut Span, candle: &ClosedCandle) {
