@@ -1,7 +1,7 @@
 //! Decimals as venues and producers write them: a whole mantissa and a count of decimals.
 //!
 //! Owns reading decimal text without passing through floating point, and the two conversions the
-//! averages need: whole ticks at a given scale, and the nearest `f64`. It does no arithmetic.
+//! averages need: whole ticks at a given scale, and the nearest `f64`. Its only arithmetic are sums, for volumes.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,6 +12,8 @@ pub const SIGNIFICANT_DIGITS_MAX: usize = 18;
 pub const SCALE_MAX: u8 = 24;
 /// The most digits before the point.
 pub const WHOLE_DIGITS_MAX: u8 = 30;
+/// One more than the largest mantissa.
+const MANTISSA_END: i64 = 10_i64.pow(18);
 /// The largest magnitude [`Decimal::ticks`] answers: the sum of 5000 of them fits an `i128`.
 pub const TICKS_MAX: i128 = 10_i128.pow(34);
 
@@ -50,6 +52,8 @@ pub enum DecimalError {
 impl Decimal {
     /// Zero.
     pub const ZERO: Self = Self { mantissa: 0, scale: 0 };
+    /// The largest decimal: 18 nines and 12 zeros.
+    const MAX: Self = Self { mantissa: MANTISSA_END - 1, scale: -12 };
 
     /// Reads a decimal from bytes: an optional sign, digits with an optional point, an optional
     /// exponent. Zeros that carry nothing do not count as digits.
@@ -112,6 +116,50 @@ impl Decimal {
     pub(crate) fn ticks_wrapping(self, scale: u8) -> i128 {
         let steps = u32::try_from(i32::from(scale) - i32::from(self.scale)).unwrap_or(0);
         i128::from(self.mantissa).wrapping_mul(10_i128.wrapping_pow(steps))
+    }
+
+    /// The exact sum, or `None` where it has more digits than a decimal may carry.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let (sum, scale) = self.exact_sum(other)?;
+        Self::fitted(sum, scale).filter(|(_, lost)| !lost).map(|(sum, _)| sum)
+    }
+
+    /// The sum; where it has more than [`SIGNIFICANT_DIGITS_MAX`] significant digits, the rest of them is
+    /// cut off, and beyond the largest decimal it stays there.
+    #[must_use]
+    pub fn add_cut(self, other: Self) -> Self {
+        let (coarse, fine) = if self.scale < other.scale { (self, other) } else { (other, self) };
+        let cut = match self.exact_sum(other) {
+            Some((sum, scale)) => Self::fitted(sum, scale).map(|(sum, _)| sum),
+            // 20 decimals apart: the finer one lies behind the digits that can be kept.
+            None if coarse.mantissa == 0 => Some(fine),
+            None => Some(coarse),
+        };
+        let largest = || Self { mantissa: Self::MAX.mantissa * coarse.mantissa.signum(), ..Self::MAX };
+        cut.unwrap_or_else(largest)
+    }
+
+    /// The sum in whole ticks of the finer scale.
+    fn exact_sum(self, other: Self) -> Option<(i128, i8)> {
+        let scale = self.scale.max(other.scale);
+        let ticks = |number: Self| {
+            let steps = u32::try_from(scale - number.scale).ok()?;
+            i128::from(number.mantissa).checked_mul(10_i128.checked_pow(steps)?)
+        };
+        Some((ticks(self)?.checked_add(ticks(other)?)?, scale))
+    }
+
+    /// Drops digits that do not fit, and tells whether any was not zero; `None` beyond the largest decimal.
+    fn fitted(mut mantissa: i128, mut scale: i8) -> Option<(Self, bool)> {
+        let mut lost = false;
+        while mantissa.abs() >= i128::from(MANTISSA_END) {
+            lost |= mantissa % 10 != 0;
+            mantissa /= 10;
+            scale = scale.checked_sub(1)?;
+        }
+        let fitted = Self { mantissa: i64::try_from(mantissa).ok()?, scale };
+        (scale >= Self::MAX.scale).then_some((fitted, lost))
     }
 
     /// The number as a ratio of whole numbers.
@@ -294,7 +342,45 @@ mod tests {
         assert_eq!(Decimal { mantissa: i64::MAX, scale: 0 }.ticks(24), None);
     }
 
+    #[test]
+    fn sums_are_exact_or_cut_to_18_digits() {
+        for (a, b, exact, cut) in [
+            ("1.50", "1.5", Some("3.00"), "3.00"),
+            ("0", "0.49310000000000004", Some("0.49310000000000004"), "0.49310000000000004"),
+            ("4.9064", "0.49310000000000004", Some("5.39950000000000004"), "5.39950000000000004"),
+            ("999999999999999999", "1", Some("1000000000000000000"), "1000000000000000000"),
+            ("100000000000000000", "0.99", None, "100000000000000000"),
+            ("999999999999999999", "0.5", None, "999999999999999999"),
+            ("1e29", "1e-24", None, "100000000000000000000000000000"),
+            ("123456789012345678e12", "999999999999999999e-24", None, "123456789012345678000000000000"),
+            ("999999999999999999e12", "1e12", None, "999999999999999999000000000000"),
+            ("-1.5", "1.25", Some("-0.25"), "-0.25"),
+        ] {
+            let Some((a, b)) = read(a).ok().zip(read(b).ok()) else { panic!("{a} {b}") };
+            for (a, b) in [(a, b), (b, a)] {
+                assert_eq!(a.checked_add(b).map(|sum| sum.to_string()).as_deref(), exact, "{a} + {b}");
+                assert_eq!(a.add_cut(b).to_string(), cut, "{a} + {b}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn sums_agree_with_those_of_ticks(a in 0..10_i64.pow(18), b in 0..10_i64.pow(18), scales in (0_i8..10, 0_i8..10)) {
+            let (a, b) = (Decimal { mantissa: a, scale: scales.0 }, Decimal { mantissa: b, scale: scales.1 });
+            let exact = a.ticks(12).zip(b.ticks(12)).map(|(a, b)| a + b);
+            let cut = a.add_cut(b);
+            prop_assert!(cut.mantissa < MANTISSA_END);
+            let lost = exact.zip(cut.ticks(12)).map(|(exact, cut)| exact - cut);
+            if let Some(sum) = a.checked_add(b) {
+                prop_assert_eq!((sum, lost), (cut, Some(0)));
+            } else {
+                // Less than a unit of the last digit that was kept.
+                let unit = 10_i128.pow(u32::try_from(12 - cut.scale)?);
+                prop_assert!(lost.is_some_and(|lost| 0 < lost && lost < unit));
+            }
+        }
+
         #[test]
         fn reads_back_what_it_writes(mantissa in -999_999_999_999_999_999_i64..=999_999_999_999_999_999, scale in -12_i8..=24) {
             let decimal = Decimal { mantissa, scale };

@@ -1,12 +1,15 @@
 //! What Candlewire's processes agree on.
 //!
-//! Domain types that can't hold nonsense, the averages, the codec of candle and signal entries, key
-//! names, configuration, Redis connections, the metric table with its small server, and shutdown.
+//! Domain types that can't hold nonsense, the averages, the codec of candle and signal entries, candle
+//! files, key names, configuration, Redis connections, the metric table with its small server, the
+//! terminal, and shutdown.
 //! Logic that only one process needs stays in that process.
 
+pub mod aggregate;
 pub mod backoff;
 pub mod candle;
 pub mod candle_entry;
+pub mod candle_file;
 pub mod cli;
 pub mod cluster;
 pub mod condition;
@@ -25,6 +28,7 @@ pub mod metrics;
 pub mod nodes;
 pub mod pattern;
 pub mod ratio;
+pub mod screen;
 pub mod series;
 pub mod server;
 pub mod shutdown;

@@ -4,6 +4,8 @@ use candlewire_common::cli::GlobalArgs;
 use candlewire_common::series::Series;
 use clap::{Parser, Subcommand};
 
+use crate::backtest::BacktestArgs;
+
 /// Computes moving averages from candle streams and writes signals where they cross.
 #[derive(Debug, Parser)]
 #[command(name = "indicator-worker", version, arg_required_else_help = true)]
@@ -31,6 +33,8 @@ pub enum Command {
     },
     /// List the indicators that can be configured, with their arguments
     Indicators,
+    /// Find the signals in the candles of CSV files, and sum up what became of them; without Redis
+    Backtest(BacktestArgs),
     /// Move the data to the configured number of partitions, while all workers are stopped
     Repartition,
 }

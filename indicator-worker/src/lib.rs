@@ -1,11 +1,11 @@
 //! The indicator-worker: candles in, moving-average states and signals out.
 //!
 //! [`core`] computes and decides, [`engine`] moves bytes between it and Redis. `run` joins both for
-//! every partition; `show` prints the state of one series; `indicators` lists
-//! what can be computed; `repartition` moves all of them to another number
-//! of partitions.
+//! every partition; `show` prints the state of one series; `backtest` runs the core over files; `indicators` lists
+//! what can be computed; `repartition` moves all series to another number of partitions.
 
 pub mod args;
+pub mod backtest;
 pub mod core;
 pub mod engine;
 pub mod indicators;

@@ -2,29 +2,39 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candlewire_common::exit::Outcome;
+use candlewire_common::screen::Screen;
 use candlewire_common::{cli, exit, logging, tls};
 use indicator_worker::args::{Args, Command};
-use indicator_worker::{indicators, repartition, run, show};
+use indicator_worker::{backtest, indicators, repartition, run, show};
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let args: Args = match cli::parse() {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    logging::init(args.global.log_format);
-    tls::install();
-    exit::code("indicator-worker", &dispatch(args).await)
+fn main() -> ExitCode {
+    match cli::parse() {
+        Ok(args) => exit::code("indicator-worker", &start(args)),
+        Err(code) => code,
+    }
 }
 
-async fn dispatch(args: Args) -> Result<Outcome> {
+fn start(args: Args) -> Result<Outcome> {
+    let screen = Screen::new();
+    let log = screen.clone();
+    logging::init_to(args.global.log_format, move || log.clone());
+    tls::install();
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    let outcome = runtime.block_on(dispatch(args, screen));
+    // A thread may still wait for a pipe that nobody serves.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(args: Args, screen: Screen) -> Result<Outcome> {
     let load = || args.global.load();
     match args.command {
-        Command::Indicators => indicators::list(),
         Command::Run => run::run(load()?, args.global.http).await,
         Command::Show { series, json } => show::show(&load()?, &series, json).await,
+        Command::Backtest(wanted) => backtest::backtest(load()?, wanted, screen).await,
+        Command::Indicators => indicators::list(),
         Command::Repartition => repartition::repartition(&load()?).await,
     }
 }

@@ -6,11 +6,6 @@
 
 pub mod arguments;
 pub mod backpressure;
-pub mod candle_file;
-pub mod candle_row;
-pub mod columns;
-pub mod csv_rows;
-pub mod open_time;
 pub mod pace;
 pub mod partition_stream;
 pub mod progress;
@@ -18,19 +13,17 @@ pub mod publisher;
 pub mod replay;
 pub mod replay_metrics;
 pub mod resume;
-pub mod screen;
 pub mod speed;
 pub mod summary;
 pub mod tally;
-pub mod timeline;
 pub mod waiting;
 
 use anyhow::Result;
 use candlewire_common::exit::Outcome;
+use candlewire_common::screen::Screen;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::arguments::{Arguments, Command};
-use crate::screen::Screen;
 
 /// Does what the command line asks for.
 ///

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use candlewire_common::exit::{self, Outcome};
 use candlewire_common::metrics::{self, Process};
+use candlewire_common::screen::Screen;
 use candlewire_common::{cli, logging, tls};
 use ingestor::arguments::Arguments;
-use ingestor::screen::Screen;
 
 fn main() -> ExitCode {
     match cli::parse::<Arguments>() {

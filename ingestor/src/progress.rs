@@ -2,19 +2,14 @@
 
 use std::time::Duration;
 
+use candlewire_common::screen::Screen;
 use candlewire_common::series::Series;
 use candlewire_common::time::UnixMillis;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::time::Instant;
-
-use crate::screen::Screen;
 
 /// The shortest time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-/// How often the bar is drawn while nothing happens: its times go on.
-const TICK: Duration = Duration::from_millis(200);
-/// Fits 80 columns; a wider screen has a longer bar.
-const TEMPLATE: &str = "{prefix} [{wide_bar}] {human_pos}/{human_len} {rate} ETA {eta} {msg}";
 
 /// Shows how far a replay is. Dropped, it leaves nothing on the screen.
 #[derive(Debug)]
@@ -35,7 +30,7 @@ impl Progress {
     /// Begins at zero of `total` candles.
     pub fn new(screen: Screen, series: Series, total: usize) -> Self {
         let shape = if screen.is_terminal() {
-            Shape::Bar(shown_bar(&screen, &series, total))
+            Shape::Bar(screen.bar(series.to_string(), total as u64))
         } else {
             Shape::Lines { last: Instant::now() }
         };
@@ -68,29 +63,5 @@ impl Drop for Progress {
         if let Shape::Bar(bar) = &self.shape {
             bar.finish_and_clear();
         }
-    }
-}
-
-fn shown_bar(screen: &Screen, series: &Series, total: usize) -> ProgressBar {
-    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-        // Writing to the bar's own text can't fail.
-        let _ = write!(out, "{:.0}/s", state.per_sec());
-    };
-    // The template is tested; without it the bar has indicatif's own shape.
-    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar =
-        screen.show(ProgressBar::new(total as u64).with_style(style.with_key("rate", rate).progress_chars("=> ")));
-    bar.set_prefix(series.to_string());
-    bar.enable_steady_tick(TICK);
-    bar
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn template_is_valid() {
-        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
     }
 }

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use candlewire_common::candle::ClosedCandle;
+use candlewire_common::candle_file;
 use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::exit::{Fault, Outcome};
 use candlewire_common::health::Health;
 use candlewire_common::metrics::RedisMetrics;
+use candlewire_common::screen::Screen;
 use candlewire_common::server::Server;
 use candlewire_common::timeframe::Timeframe;
 use candlewire_common::{shutdown, watchdog};
@@ -22,12 +24,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::ReplayArgs;
-use crate::candle_file;
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::publisher::{BATCH, Publisher, Sent};
 use crate::replay_metrics::ReplayMetrics;
-use crate::screen::Screen;
 use crate::summary::Summary;
 use crate::tally::Tally;
 
@@ -73,8 +73,8 @@ pub async fn run(
     let summary = Summary {
         published: done,
         total,
-        refused: tally.refused(),
-        duplicates: tally.duplicates(),
+        refused: tally.rows_refused(),
+        duplicates: tally.rows_repeated(),
         took: started.elapsed(),
         interrupted: sent == Sent::Interrupted,
     };

@@ -1,5 +1,6 @@
 //! What a replay counts.
 
+use candlewire_common::candle_file::RowRefusal;
 use candlewire_common::metrics::table;
 use candlewire_common::series::Series;
 use metrics::Counter;
@@ -25,6 +26,15 @@ impl Discard {
             Self::Forming => "forming",
             Self::Duplicate => "duplicate",
             Self::Invalid => "invalid",
+        }
+    }
+}
+
+impl From<&RowRefusal> for Discard {
+    fn from(refusal: &RowRefusal) -> Self {
+        match refusal {
+            RowRefusal::Forming(_) => Self::Forming,
+            _ => Self::Invalid,
         }
     }
 }
@@ -57,5 +67,18 @@ impl ReplayMetrics {
                 counter.increment(count);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candlewire_common::candle_entry::Unusable;
+    use candlewire_common::time::UnixMillis;
+
+    #[test]
+    fn a_forming_bar_is_counted_as_such() {
+        assert_eq!(Discard::from(&RowRefusal::Forming(UnixMillis(1))), Discard::Forming);
+        assert_eq!(Discard::from(&RowRefusal::Unusable(Unusable::Missing("close"))), Discard::Invalid);
     }
 }

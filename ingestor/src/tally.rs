@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::candle_row::RowRefusal;
+use candlewire_common::candle_file::{RowRefusal, RowReport};
+use candlewire_common::screen::Screen;
+
 use crate::replay_metrics::{Discard, ReplayMetrics};
-use crate::screen::Screen;
 
 /// Reports and counts rows.
 #[derive(Debug)]
@@ -21,31 +22,31 @@ impl Tally {
         Self { screen, metrics, refused: 0, duplicates: 0 }
     }
 
-    /// A row was read.
-    pub fn received(&self) {
-        self.metrics.received.increment(1);
-    }
-
-    /// A row is refused: says `file:line: reason`.
-    pub fn refuse(&mut self, file: &Path, line: u64, refusal: &RowRefusal) {
-        self.refused += 1;
-        self.metrics.discarded(refusal.discard(), 1);
-        self.screen.line(&format!("{}:{line}: {refusal}", file.display()));
-    }
-
-    /// Rows repeat others and are skipped.
-    pub fn skip_duplicates(&mut self, count: u64) {
-        self.duplicates += count;
-        self.metrics.discarded(Discard::Duplicate, count);
-    }
-
     /// Rows refused so far.
-    pub fn refused(&self) -> u64 {
+    pub fn rows_refused(&self) -> u64 {
         self.refused
     }
 
     /// Duplicates skipped so far.
-    pub fn duplicates(&self) -> u64 {
+    pub fn rows_repeated(&self) -> u64 {
         self.duplicates
+    }
+}
+
+impl RowReport for Tally {
+    fn received(&mut self) {
+        self.metrics.received.increment(1);
+    }
+
+    /// Says `file:line: reason`.
+    fn refused(&mut self, file: &Path, line: u64, refusal: &RowRefusal) {
+        self.refused += 1;
+        self.metrics.discarded(refusal.into(), 1);
+        self.screen.line(&format!("{}:{line}: {refusal}", file.display()));
+    }
+
+    fn duplicates(&mut self, count: u64) {
+        self.duplicates += count;
+        self.metrics.discarded(Discard::Duplicate, count);
     }
 }

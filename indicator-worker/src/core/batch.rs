@@ -5,12 +5,12 @@ use std::hash::BuildHasher;
 
 use candlewire_common::candle_entry::{CandleEntry, OhlcvText, Unusable};
 use candlewire_common::series::Series;
-use candlewire_common::signal::{Signal, SignalId};
+use candlewire_common::signal::Signal;
 use candlewire_common::strategy::Filtered;
 use candlewire_common::time::{UnixMicros, UnixMillis};
 
 use super::series_state::{NotApplied, SeriesState};
-use super::strategy_state::{Crossing, Found};
+use super::strategy_state::{Found, Occasion};
 
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,35 +121,22 @@ fn apply_one<'a, H: BuildHasher>(
     state.step(&entry.candle, |place, outcome| found.push((place, outcome)))?;
     if let (false, Some(state)) = (found.is_empty(), states.get(&entry.series)) {
         let elsewhere = |timeframe| states.get(&entry.series.with_timeframe(timeframe));
+        let on = Occasion {
+            series: &entry.series,
+            open_time: entry.candle.open_time(),
+            price: entry.text.close,
+            origin: entry.origin,
+            candle_us: entry.sent,
+            emitted_us: moment.0,
+        };
         for (place, outcome) in found {
             let strategy = &state.plan().strategies[place].name;
             match state.judge(place, outcome, elsewhere) {
                 Found::Filtered(reason) => effects.filtered.push((strategy.clone(), reason)),
-                Found::Crossing(crossing) => effects.signals.push(signal(strategy, entry, &crossing, moment)),
+                Found::Crossing(crossing) => effects.signals.push(crossing.signal(strategy, on)),
             }
         }
     }
     effects.applied.push(Applied { series: &entry.series, open_time: entry.candle.open_time(), text: entry.text });
     Ok(())
-}
-
-fn signal(strategy: &str, entry: &CandleEntry<'_>, crossing: &Crossing, moment: Moment) -> Signal {
-    let open_time = entry.candle.open_time();
-    Signal {
-        id: SignalId::derive(strategy, &entry.series, open_time, crossing.direction),
-        strategy: strategy.to_owned(),
-        series: entry.series.clone(),
-        direction: crossing.direction,
-        open_time,
-        price: entry.text.close.to_owned(),
-        fast: crossing.fast,
-        slow: crossing.slow,
-        atr: crossing.atr,
-        stop_loss: crossing.levels.stop_loss,
-        take_profit: crossing.levels.take_profit,
-        risk_reward: crossing.levels.risk_reward,
-        origin: entry.origin,
-        candle_us: entry.sent,
-        emitted_us: moment.0,
-    }
 }

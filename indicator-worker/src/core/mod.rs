@@ -20,4 +20,4 @@ pub use history::{History, HistoryCandle};
 pub use plan::{ConditionPlan, Plans, SeriesPlan, ShownField, StrategyPlan, Value};
 pub use series_state::{NotApplied, SeriesState};
 pub use state_codec::{SavedState, StateFields, has_stale_fields};
-pub use strategy_state::{Crossing, Found};
+pub use strategy_state::{Crossing, Found, Occasion};

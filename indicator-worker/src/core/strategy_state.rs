@@ -5,9 +5,12 @@
 
 use std::cmp::Ordering;
 
+use candlewire_common::candle::Origin;
 use candlewire_common::decimal::Decimal;
-use candlewire_common::signal::Direction;
+use candlewire_common::series::Series;
+use candlewire_common::signal::{Direction, Signal, SignalId};
 use candlewire_common::strategy::{Filtered, Levels};
+use candlewire_common::time::{UnixMicros, UnixMillis};
 
 use super::plan::StrategyPlan;
 
@@ -24,6 +27,46 @@ pub struct Crossing {
     pub atr: Option<f64>,
     /// Stop, target and their ratio, where the strategy asks for them.
     pub levels: Levels,
+}
+
+/// The candle that crossed, as its signal tells of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    /// The candle's series.
+    pub series: &'a Series,
+    /// Its open time.
+    pub open_time: UnixMillis,
+    /// Its close, in its own text.
+    pub price: &'a str,
+    /// How it came to be known.
+    pub origin: Origin,
+    /// When it was published.
+    pub candle_us: UnixMicros,
+    /// When the signal was found.
+    pub emitted_us: UnixMicros,
+}
+
+impl Crossing {
+    /// The signal that tells of this crossing.
+    pub fn signal(&self, strategy: &str, on: Occasion<'_>) -> Signal {
+        Signal {
+            id: SignalId::derive(strategy, on.series, on.open_time, self.direction),
+            strategy: strategy.to_owned(),
+            series: on.series.clone(),
+            direction: self.direction,
+            open_time: on.open_time,
+            price: on.price.to_owned(),
+            fast: self.fast,
+            slow: self.slow,
+            atr: self.atr,
+            stop_loss: self.levels.stop_loss,
+            take_profit: self.levels.take_profit,
+            risk_reward: self.levels.risk_reward,
+            origin: on.origin,
+            candle_us: on.candle_us,
+            emitted_us: on.emitted_us,
+        }
+    }
 }
 
 /// What a strategy found on a candle.

@@ -12,9 +12,9 @@ use ta_lib::Core;
 
 use crate::support::{bundled_candles, flat, plan, strategy};
 
-type Crossings = Vec<(usize, Direction)>;
+pub(crate) type Crossings = Vec<(usize, Direction)>;
 
-fn found(candles: &[ClosedCandle], fast: &str, slow: &str) -> Crossings {
+pub(crate) fn found(candles: &[ClosedCandle], fast: &str, slow: &str) -> Crossings {
     let series: Series = "csv:X:1m".parse().unwrap();
     let mut state = SeriesState::new(&series, plan(&strategy("s", fast, slow), &series));
     let mut crossings = Vec::new();
@@ -43,7 +43,7 @@ fn from_orders(orders: &[Option<Ordering>]) -> Crossings {
 }
 
 /// Sums each window anew in whole ticks and multiplies crosswise.
-fn exact_sma(candles: &[ClosedCandle], fast: usize, slow: usize) -> Crossings {
+pub(crate) fn exact_sma(candles: &[ClosedCandle], fast: usize, slow: usize) -> Crossings {
     let ticks: Vec<i128> = candles.iter().map(|candle| candle.close().ticks(12).unwrap()).collect();
     let sum = |at: usize, n: usize| ticks[at + 1 - n..=at].iter().sum::<i128>();
     let order = |at: usize| {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod backtest;
+mod backtest_parity;
 mod bench;
 mod changes;
 mod cluster;

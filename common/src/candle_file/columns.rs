@@ -3,14 +3,14 @@
 //! Owns the meaning of the header. Names are matched without regard to case, order and surrounding
 //! spaces; columns of other names are ignored.
 
-use crate::csv_rows::Fields;
+use super::csv_rows::Fields;
 
 /// The columns that a header must name.
 const REQUIRED: [&str; 5] = ["open_time", "open", "high", "low", "close"];
 
 /// Where each column stands, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Columns {
+pub(super) struct Columns {
     /// How many columns the header has.
     pub count: usize,
     /// When the bar began.
@@ -44,7 +44,7 @@ impl Columns {
     /// # Errors
     ///
     /// [`ColumnsError`], naming the column.
-    pub fn read(header: Fields<'_>) -> Result<Self, ColumnsError> {
+    pub(super) fn read(header: Fields<'_>) -> Result<Self, ColumnsError> {
         let required = |name| find(header, name)?.ok_or(ColumnsError::Missing(name));
         let [open_time, open, high, low, close] = REQUIRED.map(required);
         Ok(Self {
@@ -73,7 +73,7 @@ fn find(header: Fields<'_>, name: &'static str) -> Result<Option<usize>, Columns
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::csv_rows::CsvRows;
+    use crate::candle_file::csv_rows::CsvRows;
 
     fn columns(header: &str) -> Option<Result<Columns, ColumnsError>> {
         let mut rows = CsvRows::new(header.as_bytes());

@@ -3,9 +3,9 @@
 //! ISO 8601 and Unix seconds or milliseconds; which one is told by each value alone. What can't be
 //! told for certain, or is finer than a millisecond, is refused: nothing is rounded.
 
-use candlewire_common::candle_entry::shortened;
-use candlewire_common::decimal::Decimal;
-use candlewire_common::time::UnixMillis;
+use crate::candle_entry::shortened;
+use crate::decimal::Decimal;
+use crate::time::UnixMillis;
 use chrono::{FixedOffset, NaiveDate, NaiveTime, Timelike};
 
 /// Numbers below are seconds (until the year 5138), others milliseconds (since the year 1973).
@@ -27,7 +27,7 @@ pub enum OpenTimeError {
 /// # Errors
 ///
 /// [`OpenTimeError`], quoting the text.
-pub fn read(text: &str) -> Result<UnixMillis, OpenTimeError> {
+pub(super) fn read(text: &str) -> Result<UnixMillis, OpenTimeError> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let is_number = unsigned.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     match basic_date(text) {

@@ -1,23 +1,35 @@
 //! Candle files: opened, their headers read, and all their rows gathered.
 //!
-//! A file that can't be read is a mistake in the command and ends it before anything is published; a
-//! row that is no candle is reported and left out.
+//! A file that can't be read is a mistake in the command and ends it before anything is done with its
+//! candles; a row that is no candle is reported and left out. What is done with the candles, and how a
+//! report looks, is the program's business.
+
+mod columns;
+mod csv_rows;
+mod open_time;
+mod row;
+mod timeline;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use candlewire_common::candle::ClosedCandle;
-use candlewire_common::exit::Fault;
-use candlewire_common::time::UnixMillis;
-use candlewire_common::timeframe::Timeframe;
+use crate::candle::ClosedCandle;
+use crate::exit::Fault;
+use crate::time::UnixMillis;
+use crate::timeframe::Timeframe;
 use tokio_util::sync::CancellationToken;
 
-use crate::candle_row::{RowCheck, RowRefusal};
-use crate::columns::{Columns, ColumnsError};
-use crate::csv_rows::{CsvRows, RowFault};
-use crate::tally::Tally;
-use crate::timeline::{Conflict, Place, Timeline};
+use columns::Columns;
+use csv_rows::CsvRows;
+use row::RowCheck;
+use timeline::{Place, Timeline};
+
+pub use columns::ColumnsError;
+pub use csv_rows::{ROW_BYTES_MAX, RowFault};
+pub use open_time::OpenTimeError;
+pub use row::RowRefusal;
+pub use timeline::Conflict;
 
 /// Why a file can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +79,16 @@ pub struct CandleFile<R> {
     path: PathBuf,
     rows: CsvRows<R>,
     columns: Columns,
+}
+
+/// Who is told what becomes of the rows while files are read.
+pub trait RowReport {
+    /// A row was read.
+    fn received(&mut self);
+    /// The row at a line of a file is left out.
+    fn refused(&mut self, file: &Path, line: u64, refusal: &RowRefusal);
+    /// So many rows repeat others and are skipped.
+    fn duplicates(&mut self, count: u64);
 }
 
 /// A row's line, and its candle or why it has none.
@@ -137,8 +159,8 @@ pub fn check_all(paths: &[PathBuf]) -> Result<(), CandleFileError> {
     Ok(())
 }
 
-/// Reads all rows of all files and puts their candles in order. Ends early, with what was read so
-/// far, once `stop` is cancelled.
+/// Reads all rows of all files and puts their candles in order. Ends early, with nothing, once `stop`
+/// is cancelled.
 ///
 /// # Errors
 ///
@@ -146,7 +168,7 @@ pub fn check_all(paths: &[PathBuf]) -> Result<(), CandleFileError> {
 pub fn read_all(
     paths: &[PathBuf],
     timeframe: Timeframe,
-    tally: &mut Tally,
+    report: &mut impl RowReport,
     stop: &CancellationToken,
 ) -> Result<Vec<ClosedCandle>, CandleFileError> {
     let now = UnixMillis::now();
@@ -157,20 +179,20 @@ pub fn read_all(
             if stop.is_cancelled() {
                 return Ok(Vec::new());
             }
-            tally.received();
+            report.received();
             match row {
                 Ok(candle) => timeline.push(candle, Place { file: index, line }),
-                Err(refusal) => tally.refuse(path, line, &refusal),
+                Err(refusal) => report.refused(path, line, &refusal),
             }
         }
     }
     let settled = timeline.settle();
-    tally.skip_duplicates(settled.duplicates);
+    report.duplicates(settled.duplicates);
     for found in settled.conflicts {
         let (standing, refused) = (found.standing, found.refused);
         let file = paths[standing.file].display().to_string();
         let conflict = Conflict { open_time: found.open_time, file, line: standing.line };
-        tally.refuse(&paths[refused.file], refused.line, &conflict.into());
+        report.refused(&paths[refused.file], refused.line, &conflict.into());
     }
     Ok(settled.candles)
 }
@@ -178,8 +200,8 @@ pub fn read_all(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candlewire_common::candle::Bar;
-    use candlewire_common::decimal::Decimal;
+    use crate::candle::Bar;
+    use crate::decimal::Decimal;
     use proptest::prelude::*;
 
     fn rows(bytes: &[u8]) -> Result<Vec<CheckedRow>, CandleFileError> {

@@ -3,16 +3,15 @@
 //! The rules and their words are those of the candle types, so that a row is refused here for what a
 //! worker would refuse its entry for; a forming bar is refused too, since it never enters a stream.
 
-use candlewire_common::candle::ClosedCandle;
-use candlewire_common::candle_entry::{OhlcvText, Unusable};
-use candlewire_common::time::UnixMillis;
-use candlewire_common::timeframe::Timeframe;
+use crate::candle::ClosedCandle;
+use crate::candle_entry::{OhlcvText, Unusable};
+use crate::time::UnixMillis;
+use crate::timeframe::Timeframe;
 
-use crate::columns::Columns;
-use crate::csv_rows::{Fields, RowFault};
-use crate::open_time::{self, OpenTimeError};
-use crate::replay_metrics::Discard;
-use crate::timeline::Conflict;
+use super::columns::Columns;
+use super::csv_rows::{Fields, RowFault};
+use super::open_time::{self, OpenTimeError};
+use super::timeline::Conflict;
 
 /// Why a row is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,25 +41,15 @@ pub enum RowRefusal {
     Conflict(#[from] Conflict),
 }
 
-impl RowRefusal {
-    /// The reason as the metrics have it.
-    pub fn discard(&self) -> Discard {
-        match self {
-            Self::Forming(_) => Discard::Forming,
-            _ => Discard::Invalid,
-        }
-    }
-}
-
 /// Checks rows against a header, a timeframe and the clock.
 #[derive(Clone, Copy, Debug)]
-pub struct RowCheck {
+pub(super) struct RowCheck {
     /// Where the columns stand.
-    pub columns: Columns,
+    pub(super) columns: Columns,
     /// The length of the file's candles.
-    pub timeframe: Timeframe,
+    pub(super) timeframe: Timeframe,
     /// The time by which a candle must be closed.
-    pub now: UnixMillis,
+    pub(super) now: UnixMillis,
 }
 
 impl RowCheck {
@@ -69,7 +58,7 @@ impl RowCheck {
     /// # Errors
     ///
     /// [`RowRefusal`], the first thing that is wrong with it.
-    pub fn candle(&self, fields: Fields<'_>) -> Result<ClosedCandle, RowRefusal> {
+    pub(super) fn candle(&self, fields: Fields<'_>) -> Result<ClosedCandle, RowRefusal> {
         let Columns { count, open_time, open, high, low, close, volume } = self.columns;
         if fields.count() != count {
             return Err(RowRefusal::FieldCount { found: fields.count(), expected: count });
@@ -105,7 +94,7 @@ fn optional<'a>(fields: Fields<'a>, at: usize, name: &'static str) -> Result<Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::csv_rows::CsvRows;
+    use crate::candle_file::csv_rows::CsvRows;
 
     /// Two hours after the good row's open time.
     const NOW: UnixMillis = UnixMillis(1_483_340_400_000);
@@ -156,12 +145,5 @@ mod tests {
             assert_eq!(refusal.as_deref(), Some(expected), "{}", String::from_utf8_lossy(row));
         }
         assert!(check(b"1483336800,1,2,1,2,3,").is_some_and(|row| row.is_ok()), "just closed");
-    }
-
-    #[test]
-    fn a_forming_bar_is_counted_as_such() {
-        let discard = |row| check(row).and_then(Result::err).map(|refusal| refusal.discard());
-        assert_eq!(discard(b"1483340399,1,2,1,2,3,"), Some(Discard::Forming));
-        assert_eq!(discard(b"1483333200,1,2,3,2,3,"), Some(Discard::Invalid));
     }
 }

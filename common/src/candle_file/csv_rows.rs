@@ -25,7 +25,7 @@ pub enum RowFault {
 
 /// Reads rows one by one.
 #[derive(Debug)]
-pub struct CsvRows<R> {
+pub(super) struct CsvRows<R> {
     input: R,
     line_number: u64,
     /// Lines that were read but belong to no row yet: more than one only while a quote is open.
@@ -37,7 +37,7 @@ pub struct CsvRows<R> {
 
 /// One row and where it begins.
 #[derive(Debug)]
-pub struct CsvRow<'a> {
+pub(super) struct CsvRow<'a> {
     /// The line the row begins on; the first is 1.
     pub line: u64,
     /// Its fields without their quotes.
@@ -46,7 +46,7 @@ pub struct CsvRow<'a> {
 
 /// The fields of a row.
 #[derive(Clone, Copy, Debug)]
-pub struct Fields<'a> {
+pub(super) struct Fields<'a> {
     text: &'a [u8],
     ends: &'a [usize],
 }
@@ -60,12 +60,12 @@ struct Line {
 
 impl<'a> Fields<'a> {
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.ends.len()
     }
 
     /// One of them, counted from 0.
-    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+    pub(super) fn get(&self, index: usize) -> Option<&'a [u8]> {
         let end = *self.ends.get(index)?;
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         self.text.get(start..end)
@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
 
 impl<R: BufRead> CsvRows<R> {
     /// Reads the rows of `input`.
-    pub fn new(input: R) -> Self {
+    pub(super) fn new(input: R) -> Self {
         Self {
             input,
             line_number: 0,
@@ -90,7 +90,7 @@ impl<R: BufRead> CsvRows<R> {
     /// # Errors
     ///
     /// [`io::Error`] when the input can't be read further.
-    pub fn next_row(&mut self) -> io::Result<Option<CsvRow<'_>>> {
+    pub(super) fn next_row(&mut self) -> io::Result<Option<CsvRow<'_>>> {
         let line = loop {
             match self.line_ahead(0)? {
                 None => return Ok(None),

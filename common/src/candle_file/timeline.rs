@@ -1,14 +1,14 @@
 //! The candles of all files in the order of their open times, each open time once.
 //!
-//! Workers drop what is older than the last candle applied, so the order of publishing is the order of
+//! Workers drop what is older than the last candle applied, so candles are handed on in the order of
 //! open times, whatever the order of rows and files was. Of rows with one open time the first stands.
 
-use candlewire_common::candle::ClosedCandle;
-use candlewire_common::time::UnixMillis;
+use crate::candle::ClosedCandle;
+use crate::time::UnixMillis;
 
 /// Where a row stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub(super) struct Place {
     /// The file, by its position on the command line.
     pub file: usize,
     /// The line within it; the header is line 1.
@@ -29,14 +29,14 @@ pub struct Conflict {
 
 /// Gathers candles in the order of reading.
 #[derive(Debug, Default)]
-pub struct Timeline {
+pub(super) struct Timeline {
     rows: Vec<(ClosedCandle, Place)>,
 }
 
 /// Candles in open-time order, and what was left out for it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// What is to be published.
+pub(super) struct Settled {
+    /// What the files hold.
     pub candles: Vec<ClosedCandle>,
     /// How many rows repeated an earlier one.
     pub duplicates: u64,
@@ -46,7 +46,7 @@ pub struct Settled {
 
 /// A row that contradicts an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contradiction {
+pub(super) struct Contradiction {
     /// The row that is refused.
     pub refused: Place,
     /// The row that stands.
@@ -57,12 +57,12 @@ pub struct Contradiction {
 
 impl Timeline {
     /// Adds the candle of a row.
-    pub fn push(&mut self, candle: ClosedCandle, place: Place) {
+    pub(super) fn push(&mut self, candle: ClosedCandle, place: Place) {
         self.rows.push((candle, place));
     }
 
     /// Puts the candles in order.
-    pub fn settle(self) -> Settled {
+    pub(super) fn settle(self) -> Settled {
         let mut rows = self.rows;
         let mut settled = Settled::default();
         // Stable: of rows with one open time the one that was read first comes first.
@@ -86,7 +86,7 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candlewire_common::candle::Bar;
+    use crate::candle::Bar;
     use proptest::prelude::*;
 
     fn candle(minute: i64, close: &str) -> Option<ClosedCandle> {
@@ -132,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_row_is_published_skipped_or_refused(rows in proptest::collection::vec((1..20_i64, 1..4_u8), 0..60)) {
+        fn every_row_is_kept_skipped_or_refused(rows in proptest::collection::vec((1..20_i64, 1..4_u8), 0..60)) {
             let texts: Vec<(i64, String)> = rows.into_iter().map(|(minute, close)| (minute, close.to_string())).collect();
             let rows: Vec<(i64, &str)> = texts.iter().map(|(minute, close)| (*minute, close.as_str())).collect();
             let settled = settled(&rows);
