@@ -46,6 +46,11 @@ pub(crate) fn power_of_ten(scale: u8) -> f64 {
     POWERS.get(usize::from(scale)).copied().unwrap_or_else(|| 10_f64.powi(scale.into()))
 }
 
+/// Whether an `f64` holds the number.
+fn is_exact(number: i64) -> bool {
+    number.unsigned_abs() <= 1 << 53
+}
+
 /// The nearest `f64`: quick for what 64 bits hold, which is all but always.
 pub(crate) fn float(number: i128) -> f64 {
     i64::try_from(number).map_or(number as f64, |number| number as f64)
@@ -64,57 +69,33 @@ pub fn to_f64(numerator: i128, denominator: i128, scale: u8) -> f64 {
 }
 
 fn quotient(numerator: i128, denominator: i128, scale: u8) -> f64 {
-    const EXACT: u128 = 1 << 53;
-    let unit = 10_i128.pow(u32::from(scale));
-    if let Some(whole) = denominator.checked_mul(unit)
-        && numerator.unsigned_abs() <= EXACT
-        && whole.unsigned_abs() <= EXACT
-    {
-        // Both sides are exact, so the one division rounds once.
-        return numerator as f64 / whole as f64;
-    }
-    match denominator.checked_mul(unit) {
-        Some(whole) => nearest(numerator, whole),
+    let whole = 10_i128.checked_pow(scale.into()).and_then(|unit| denominator.checked_mul(unit));
+    let Some(whole) = whole else {
         // Beyond any price: the last bit may differ.
-        None => numerator as f64 / denominator as f64 / unit as f64,
+        return numerator as f64 / denominator as f64 / power_of_ten(scale);
+    };
+    match (i64::try_from(numerator), i64::try_from(whole)) {
+        (Ok(top), Ok(bottom)) if is_exact(top) && is_exact(bottom) => top as f64 / bottom as f64,
+        _ => nearest(numerator, whole),
     }
 }
 
-/// Divides with 64 binary digits more than a double holds, then rounds once.
+/// Divides to 55 binary digits or more, two beyond what a double holds, then rounds once.
 fn nearest(numerator: i128, denominator: i128) -> f64 {
-    let negative = numerator < 0;
-    let (mut top, mut bottom) = (numerator.unsigned_abs(), denominator.unsigned_abs());
-    if top == 0 {
-        return 0.0;
-    }
-    // Scale by powers of two, which change no digit, until the quotient has at least 55 bits
-    // and the remainder can still be told from zero.
-    let divisor = gcd(top, bottom);
-    (top, bottom) = (top / divisor, bottom / divisor);
-    let mut quotient = top / bottom;
-    let mut rest = top % bottom;
-    let mut exponent = 0_i32;
-    while quotient < 1 << 55 {
-        // `rest < bottom`, and `bottom` stays below 2^127, so doubling fits.
-        rest <<= 1;
-        quotient <<= 1;
-        if rest >= bottom {
-            rest -= bottom;
-            quotient += 1;
-        }
-        exponent -= 1;
+    let (top, bottom) = (numerator.unsigned_abs(), denominator.unsigned_abs());
+    let (mut quotient, mut rest, mut exponent) = (top / bottom, top % bottom, 0_i32);
+    while quotient < 1 << 55 && rest > 0 {
+        // As many digits at once as the rest has room for; `rest < bottom`, so they are no more than that.
+        let digits = rest.leading_zeros().min(64);
+        rest <<= digits;
+        quotient = quotient << digits | rest / bottom;
+        rest %= bottom;
+        exponent -= digits.cast_signed();
     }
     // A sticky bit stands for everything below, so that the conversion's one rounding is right.
     let magnitude = if rest == 0 { quotient as f64 } else { (quotient | 1) as f64 };
     let value = magnitude * 2_f64.powi(exponent);
-    if negative { -value } else { value }
-}
-
-fn gcd(mut a: u128, mut b: u128) -> u128 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
+    if numerator < 0 { -value } else { value }
 }
 
 #[cfg(test)]

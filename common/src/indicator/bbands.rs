@@ -87,8 +87,9 @@ impl Bbands {
     fn deviation(&self, scale: u8) -> f64 {
         let sum = self.sum.get();
         let variance = self.squares.wrapping_mul(self.period.into()).wrapping_sub(sum.wrapping_mul(sum));
-        let divisor = f64::from(self.period) * ratio::float(self.source.divisor()) * ratio::power_of_ten(scale);
-        ratio::float(variance).sqrt() / divisor
+        // Rounded once, so that it does not show how fine the ticks are.
+        let divisor = i128::from(self.period) * self.source.divisor();
+        ratio::to_f64(variance, divisor * divisor, scale.saturating_mul(2)).sqrt()
     }
 }
 

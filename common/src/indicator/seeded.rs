@@ -1,7 +1,7 @@
 //! Recursive averages that begin with the mean of their first values, as TA-Lib's do.
 //!
-//! The mean of whole ticks is summed exactly; the second and later averages of a cascade are seeded
-//! with values that were rounded already, and sum those.
+//! The mean of whole ticks is summed exactly. The second and later averages of a cascade begin with values that were
+//! rounded already; their mean is kept as it runs, so that the mean of equal values is what they are.
 
 use super::arguments::Source;
 use super::bytes::Bytes;
@@ -34,10 +34,11 @@ impl Smoothing {
     }
 }
 
-/// A sum of first values.
+/// What is known of the first values: the sum of whole ticks, or the mean of rounded values.
 pub(super) trait Sum: Copy {
     const ZERO: Self;
-    fn add(self, other: Self) -> Self;
+    /// With one more, the `count`th.
+    fn with(self, part: Self, count: u16) -> Self;
     fn rescale(self, factor: i128) -> Self;
     fn save(self, out: &mut Vec<u8>);
     fn read(bytes: &mut Bytes<'_>) -> Option<Self>;
@@ -46,8 +47,8 @@ pub(super) trait Sum: Copy {
 impl Sum for i128 {
     const ZERO: Self = 0;
 
-    fn add(self, other: Self) -> Self {
-        self.wrapping_add(other)
+    fn with(self, part: Self, _count: u16) -> Self {
+        self.wrapping_add(part)
     }
 
     fn rescale(self, factor: i128) -> Self {
@@ -66,8 +67,8 @@ impl Sum for i128 {
 impl Sum for f64 {
     const ZERO: Self = 0.0;
 
-    fn add(self, other: Self) -> Self {
-        self + other
+    fn with(self, part: Self, count: u16) -> Self {
+        self + (part - self) / f64::from(count)
     }
 
     fn rescale(self, _factor: i128) -> Self {
@@ -108,7 +109,7 @@ impl<S: Sum> Seeded<S> {
             Self::Ready(average) => *average = by.approach(*average, value),
             Self::Warming { seen, sum } => {
                 *seen += 1;
-                *sum = sum.add(part);
+                *sum = sum.with(part, *seen);
                 if *seen == by.period {
                     *self = Self::Ready(mean(*sum));
                 }
@@ -169,6 +170,6 @@ impl SeededByTicks {
 impl SeededByValues {
     /// Takes in a value.
     pub(super) fn step_value(&mut self, by: Smoothing, value: f64) {
-        self.step(by, value, value, |sum| sum / f64::from(by.period));
+        self.step(by, value, value, |mean| mean);
     }
 }

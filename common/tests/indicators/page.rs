@@ -4,7 +4,7 @@ use candlewire_common::indicator::Listing;
 
 #[test]
 fn the_page_has_a_row_for_every_indicator() {
-    let page = include_str!("../../docs/INDICATORS.md");
+    let page = include_str!("../../../docs/INDICATORS.md");
     let mut rows =
         page.lines().filter(|line| line.starts_with("| `")).filter(|line| line.contains("(n") || line.contains("(f"));
     for listing in Listing::all() {
