@@ -68,16 +68,26 @@ pub fn to_f64(numerator: i128, denominator: i128, scale: u8) -> f64 {
     }
 }
 
+#[inline]
 fn quotient(numerator: i128, denominator: i128, scale: u8) -> f64 {
+    let narrow = (i64::try_from(numerator), i64::try_from(denominator), i64::checked_pow(10, scale.into()));
+    if let (Ok(top), Ok(bottom), Some(power)) = narrow
+        && let Some(whole) = bottom.checked_mul(power)
+        && is_exact(top)
+        && is_exact(whole)
+    {
+        return top as f64 / whole as f64;
+    }
+    wide_quotient(numerator, denominator, scale)
+}
+
+fn wide_quotient(numerator: i128, denominator: i128, scale: u8) -> f64 {
     let whole = 10_i128.checked_pow(scale.into()).and_then(|unit| denominator.checked_mul(unit));
     let Some(whole) = whole else {
         // Beyond any price: the last bit may differ.
         return numerator as f64 / denominator as f64 / power_of_ten(scale);
     };
-    match (i64::try_from(numerator), i64::try_from(whole)) {
-        (Ok(top), Ok(bottom)) if is_exact(top) && is_exact(bottom) => top as f64 / bottom as f64,
-        _ => nearest(numerator, whole),
-    }
+    nearest(numerator, whole)
 }
 
 /// Divides to 55 binary digits or more, two beyond what a double holds, then rounds once.
