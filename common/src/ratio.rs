@@ -41,6 +41,17 @@ const POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
+/// Powers of ten that are exact in an `f64`, as whole numbers.
+const WHOLE_POWERS: [i64; 16] = {
+    let mut powers = [1; 16];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = 10 * powers[at - 1];
+        at += 1;
+    }
+    powers
+};
+
 /// `10^scale`.
 pub(crate) fn power_of_ten(scale: u8) -> f64 {
     POWERS.get(usize::from(scale)).copied().unwrap_or_else(|| 10_f64.powi(scale.into()))
@@ -70,9 +81,9 @@ pub fn to_f64(numerator: i128, denominator: i128, scale: u8) -> f64 {
 
 #[inline]
 fn quotient(numerator: i128, denominator: i128, scale: u8) -> f64 {
-    let narrow = (i64::try_from(numerator), i64::try_from(denominator), i64::checked_pow(10, scale.into()));
+    let narrow = (i64::try_from(numerator), i64::try_from(denominator), WHOLE_POWERS.get(usize::from(scale)));
     if let (Ok(top), Ok(bottom), Some(power)) = narrow
-        && let Some(whole) = bottom.checked_mul(power)
+        && let Some(whole) = bottom.checked_mul(*power)
         && is_exact(top)
         && is_exact(whole)
     {
@@ -93,14 +104,18 @@ fn wide_quotient(numerator: i128, denominator: i128, scale: u8) -> f64 {
 /// Divides to 55 binary digits or more, two beyond what a double holds, then rounds once.
 fn nearest(numerator: i128, denominator: i128) -> f64 {
     let (top, bottom) = (numerator.unsigned_abs(), denominator.unsigned_abs());
-    let (mut quotient, mut rest, mut exponent) = (top / bottom, top % bottom, 0_i32);
-    while quotient < 1 << 55 && rest > 0 {
-        // As many digits at once as the rest has room for; `rest < bottom`, so they are no more than that.
-        let digits = rest.leading_zeros().min(64);
-        rest <<= digits;
-        quotient = quotient << digits | rest / bottom;
-        rest %= bottom;
-        exponent -= digits.cast_signed();
+    let (mut quotient, mut rest, mut exponent) = (0, top, 0_i32);
+    loop {
+        // One division gives the rest, too; a second one would take as long.
+        let digits = rest / bottom;
+        (quotient, rest) = (quotient | digits, rest - digits * bottom);
+        if rest == 0 || quotient >= 1 << 55 {
+            break;
+        }
+        // As many digits at once as the rest has room for; `rest < bottom`, so that they are no more than that.
+        let room = rest.leading_zeros().min(64);
+        (quotient, rest) = (quotient << room, rest << room);
+        exponent -= room.cast_signed();
     }
     // A sticky bit stands for everything below, so that the conversion's one rounding is right.
     let magnitude = if rest == 0 { quotient as f64 } else { (quotient | 1) as f64 };

@@ -83,6 +83,7 @@ impl Kernel for Adx {
         }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         let ranges = TrueRange::new(sample, past);
         let before = ranges.high.seen(1).zip(ranges.low.seen(1));
@@ -118,6 +119,7 @@ impl Kernel for Adx {
         }
     }
 
+    #[inline]
     fn reading(&self, output: usize, _scale: u8) -> Option<Reading> {
         let (average, Phase::Running(sums)) = (self.average.get()?, self.phase) else { return None };
         let percent = |movement: f64| if sums.range > 0.0 { 100.0 * (movement / sums.range) } else { 0.0 };

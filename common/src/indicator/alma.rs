@@ -66,6 +66,7 @@ impl Kernel for Alma {
         Self { source, weights, divisor, warm_up: WarmUp::of(n), sum: 0 }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         let values = Values::of(self.source, sample, past);
         if self.warm_up.ends() {
@@ -75,6 +76,7 @@ impl Kernel for Alma {
         self.warm_up.step();
     }
 
+    #[inline]
     fn reading(&self, _output: usize, scale: u8) -> Option<Reading> {
         let mean = || Reading::Float(ratio::to_f64(self.sum, self.divisor, scale));
         self.warm_up.is_over().then(mean)

@@ -53,6 +53,7 @@ impl Kernel for Atr {
         }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         let ranges = TrueRange::new(sample, past);
         let Some(range) = ranges.ago(0) else { return };
@@ -68,6 +69,7 @@ impl Kernel for Atr {
         }
     }
 
+    #[inline]
     fn reading(&self, _output: usize, scale: u8) -> Option<Reading> {
         match self {
             Self::Wilder { average, .. } => average.get().map(Reading::Float),

@@ -51,6 +51,7 @@ impl Kernel for Bbands {
         Self { source, period: n, deviations, warm_up: WarmUp::of(n), sum: RollingSum::new(n, 0), squares: 0 }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         let values = Values::of(self.source, sample, past);
         let (entering, leaving) = (values.ago(0), values.ago(self.period));
@@ -60,6 +61,7 @@ impl Kernel for Bbands {
         self.squares = self.squares.wrapping_add(square(entering)).wrapping_sub(square(leaving));
     }
 
+    #[inline]
     fn reading(&self, output: usize, scale: u8) -> Option<Reading> {
         let middle = Reading::Exact {
             numerator: self.sum.get(),

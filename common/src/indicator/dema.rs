@@ -49,6 +49,7 @@ impl Kernel for Dema {
         }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, _past: &Window) {
         self.first.step_price(self.by, self.source, sample);
         if let Some(first) = self.first.get() {
@@ -56,6 +57,7 @@ impl Kernel for Dema {
         }
     }
 
+    #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
         let (first, second) = (self.first.get()?, self.second.get()?);
         Some(Reading::Float(first + (first - second)))

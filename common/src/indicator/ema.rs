@@ -44,10 +44,12 @@ impl Kernel for Ema {
         Self { source: arguments.source, by, average: SeededByTicks::new() }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, _past: &Window) {
         self.average.step_price(self.by, self.source, sample);
     }
 
+    #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
         self.average.get().map(Reading::Float)
     }

@@ -101,6 +101,7 @@ impl Kernel for Hma {
         }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         let values = Values::of(self.source, sample, past);
         self.warm_up.step();
@@ -110,6 +111,7 @@ impl Kernel for Hma {
         self.plain = self.plain.wrapping_add(entering).wrapping_sub(leaving);
     }
 
+    #[inline]
     fn reading(&self, _output: usize, scale: u8) -> Option<Reading> {
         let mean = Reading::Exact { numerator: self.outer, denominator: self.divisor, scale };
         self.warm_up.is_over().then_some(mean)

@@ -55,25 +55,27 @@ impl Kernel for Kama {
         Self { source: arguments.source, period: n, warm_up, walked: 0, average: 0.0 }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         let (values, n) = (Values::of(self.source, sample, past), self.period);
-        let change = |from: Option<i128>, to: i128| from.map_or(0, |from| (to - from).abs());
-        let (entering, leaving) = (change(values.seen(1), values.ago(0)), change(values.seen(n + 1), values.ago(n)));
+        let change = |from: u16| (values.ago(from - 1) - values.ago(from)).abs();
+        // Before the first change there is none to leave out, and before the first price none to come from.
+        let entering = if values.seen(1).is_some() { change(1) } else { 0 };
+        let leaving = if values.seen(n + 1).is_some() { change(n + 1) } else { 0 };
         self.walked = self.walked.wrapping_add(entering).wrapping_sub(leaving);
         if self.warm_up.ends() {
             let price = sample.value(self.source);
-            self.average = if n == 1 {
-                price
-            } else if self.warm_up.is_over() {
-                self.approach(self.average, price, values)
+            let before = if self.warm_up.is_over() {
+                self.average
             } else {
-                let before = ratio::to_f64(values.ago(1), self.source.divisor(), sample.scale());
-                self.approach(before, price, values)
+                ratio::to_f64(values.ago(1), self.source.divisor(), sample.scale())
             };
+            self.average = if n == 1 { price } else { self.approach(before, price, values) };
         }
         self.warm_up.step();
     }
 
+    #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
         self.warm_up.is_over().then_some(Reading::Float(self.average))
     }

@@ -157,16 +157,19 @@ impl WarmUp {
         Self(candles)
     }
 
+    #[inline]
     pub(super) fn step(&mut self) {
         self.0 = self.0.saturating_sub(1);
     }
 
     /// Whether there is a value by now.
+    #[inline]
     pub(super) fn is_over(self) -> bool {
         self.0 == 0
     }
 
     /// Whether the next candle is the first with a value, or a later one.
+    #[inline]
     pub(super) fn ends(self) -> bool {
         self.0 <= 1
     }

@@ -46,11 +46,13 @@ impl Kernel for Lsma {
         Self { source, period: n, divisor, warm_up: WarmUp::of(n), sum: WeightedSum::new(n, 0) }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         self.warm_up.step();
         self.sum.step(Values::of(self.source, sample, past));
     }
 
+    #[inline]
     fn reading(&self, _output: usize, scale: u8) -> Option<Reading> {
         let plain = self.sum.plain().wrapping_mul(2 * (i128::from(self.period) + 1));
         let numerator = self.sum.get().wrapping_mul(6).wrapping_sub(plain);

@@ -67,6 +67,7 @@ impl Kernel for Macd {
         }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, _past: &Window) {
         let [by_fast, by_slow, by_signal] = self.by;
         self.wait.step();
@@ -79,6 +80,7 @@ impl Kernel for Macd {
         }
     }
 
+    #[inline]
     fn reading(&self, output: usize, _scale: u8) -> Option<Reading> {
         let (line, signal) = (self.line()?, self.signal.get()?);
         Some(Reading::Float(match output {

@@ -26,6 +26,7 @@ pub enum Reading {
 
 impl Reading {
     /// The nearest `f64`.
+    #[inline]
     pub fn to_f64(self) -> f64 {
         match self {
             Self::Exact { numerator, denominator, scale } => ratio::to_f64(numerator, denominator, scale),

@@ -19,11 +19,13 @@ impl RollingSum {
     }
 
     /// Moves on by a candle: reads the values `lag` and `lag + length` candles ago.
+    #[inline]
     pub(super) fn step(&mut self, values: Values<'_>) {
         let (entering, leaving) = (values.ago(self.lag), values.ago(self.lag + self.length));
         self.sum = self.sum.wrapping_add(entering).wrapping_sub(leaving);
     }
 
+    #[inline]
     pub(super) fn get(&self) -> i128 {
         self.sum
     }
@@ -46,17 +48,20 @@ impl WeightedSum {
     }
 
     /// Moves on by a candle: each value loses one of its weight, the new one has all of it.
+    #[inline]
     pub(super) fn step(&mut self, values: Values<'_>) {
         let entering = values.ago(self.plain.lag).wrapping_mul(self.plain.length.into());
         self.sum = self.sum.wrapping_add(entering).wrapping_sub(self.plain.sum);
         self.plain.step(values);
     }
 
+    #[inline]
     pub(super) fn get(&self) -> i128 {
         self.sum
     }
 
     /// The same values without weights.
+    #[inline]
     pub(super) fn plain(&self) -> i128 {
         self.plain.sum
     }

@@ -48,18 +48,21 @@ impl Kernel for Rsi {
         Self { source, period, by, gains: SeededByTicks::new(), losses: SeededByTicks::new() }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         let values = Values::of(self.source, sample, past);
         let Some(before) = values.seen(1) else { return };
         let change = values.ago(0) - before;
         let divisor = self.source.divisor();
-        let moved = ratio::to_f64(change.abs(), divisor, sample.scale());
+        let moved = ratio::to_f64(change, divisor, sample.scale());
         let mean = |sum| ratio::to_f64(sum, divisor * i128::from(self.period), sample.scale());
-        let (gain, loss) = if change > 0 { (moved, 0.0) } else { (0.0, moved) };
-        self.gains.step(self.by, gain, change.max(0), mean);
-        self.losses.step(self.by, loss, (-change).max(0), mean);
+        // Without a branch: whether a price rises is not to be foretold.
+        let (gain, ticks) = (moved.max(0.0), change.max(0));
+        self.gains.step(self.by, gain, ticks, mean);
+        self.losses.step(self.by, gain - moved, ticks - change, mean);
     }
 
+    #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
         let (gains, losses) = (self.gains.get()?, self.losses.get()?);
         let moved = gains + losses;

@@ -28,6 +28,7 @@ impl Smoothing {
     }
 
     /// The average after one more value. Keeps a constant price exactly.
+    #[inline]
     fn approach(self, average: f64, value: f64) -> f64 {
         // A period of one is the value itself, which the sum below would round.
         if self.period == 1 { value } else { average + self.weight * (value - average) }
@@ -104,6 +105,7 @@ impl<S: Sum> Seeded<S> {
     }
 
     /// Takes in `value`, which counts as `part` of the seed's sum; `mean` divides that.
+    #[inline]
     pub(super) fn step(&mut self, by: Smoothing, value: f64, part: S, mean: impl FnOnce(S) -> f64) {
         match self {
             Self::Ready(average) => *average = by.approach(*average, value),
@@ -117,6 +119,7 @@ impl<S: Sum> Seeded<S> {
         }
     }
 
+    #[inline]
     pub(super) fn get(self) -> Option<f64> {
         match self {
             Self::Warming { .. } => None,
@@ -156,6 +159,7 @@ impl<S: Sum> Seeded<S> {
 
 impl SeededByTicks {
     /// Takes in a candle's price.
+    #[inline]
     pub(super) fn step_price(&mut self, by: Smoothing, source: Source, sample: &Sample) {
         let ticks = sample.ticks(Field::of(source));
         let mean = |sum| ratio::to_f64(sum, source.divisor() * i128::from(by.period), sample.scale());
@@ -169,6 +173,7 @@ impl SeededByTicks {
 
 impl SeededByValues {
     /// Takes in a value.
+    #[inline]
     pub(super) fn step_value(&mut self, by: Smoothing, value: f64) {
         self.step(by, value, value, |mean| mean);
     }

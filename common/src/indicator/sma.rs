@@ -45,11 +45,13 @@ impl Kernel for Sma {
         Self { source, divisor, warm_up: WarmUp::of(n), sum: RollingSum::new(n, 0) }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         self.warm_up.step();
         self.sum.step(Values::of(self.source, sample, past));
     }
 
+    #[inline]
     fn reading(&self, _output: usize, scale: u8) -> Option<Reading> {
         let mean = Reading::Exact { numerator: self.sum.get(), denominator: self.divisor, scale };
         self.warm_up.is_over().then_some(mean)

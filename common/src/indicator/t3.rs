@@ -58,6 +58,7 @@ impl Kernel for T3 {
         }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, _past: &Window) {
         self.first.step_price(self.by, self.source, sample);
         let mut before = self.first.get();
@@ -68,6 +69,7 @@ impl Kernel for T3 {
         }
     }
 
+    #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
         let [_, e3, e4, e5, e6] = self.others.map(SeededByValues::get);
         let (e3, e4, e5, e6) = (e3?, e4?, e5?, e6?);

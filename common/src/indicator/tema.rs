@@ -51,6 +51,7 @@ impl Kernel for Tema {
         }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, _past: &Window) {
         self.first.step_price(self.by, self.source, sample);
         if let Some(first) = self.first.get() {
@@ -61,6 +62,7 @@ impl Kernel for Tema {
         }
     }
 
+    #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
         let (first, second, third) = (self.first.get()?, self.second.get()?, self.third.get()?);
         // Written as a difference, so that a constant price stays what it is.

@@ -64,6 +64,7 @@ impl Kernel for Trima {
         }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         let values = Values::of(self.source, sample, past);
         self.warm_up.step();
@@ -72,6 +73,7 @@ impl Kernel for Trima {
         self.outer = self.outer.wrapping_add(self.inner.get()).wrapping_sub(self.leaving.get());
     }
 
+    #[inline]
     fn reading(&self, _output: usize, scale: u8) -> Option<Reading> {
         let mean = Reading::Exact { numerator: self.outer, denominator: self.divisor, scale };
         self.warm_up.is_over().then_some(mean)

@@ -44,6 +44,7 @@ impl Kernel for Vwma {
         Self { source: arguments.source, period: n, warm_up: WarmUp::of(n), turnover: 0, volume: 0 }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         let (prices, volumes) = (Values::of(self.source, sample, past), Values::field(Field::VOLUME, sample, past));
         let (entering, leaving) = (volumes.ago(0), volumes.ago(self.period));
@@ -54,6 +55,7 @@ impl Kernel for Vwma {
             self.turnover.wrapping_add(entering).wrapping_sub(leaving.wrapping_mul(prices.ago(self.period)));
     }
 
+    #[inline]
     fn reading(&self, _output: usize, scale: u8) -> Option<Reading> {
         let denominator = self.volume.wrapping_mul(self.source.divisor());
         let is_traded = self.warm_up.is_over() && denominator > 0;

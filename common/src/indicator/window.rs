@@ -52,14 +52,16 @@ pub struct Window {
     places: [u8; Field::COUNT],
 }
 
-/// A ring of one field's last ticks.
+/// A ring of one field's last ticks. It is as long as a power of two, and what was never written is zero.
 #[derive(Clone, Debug)]
 struct Column {
     field: Field,
     ring: Ring,
-    /// Where the next one goes.
+    /// Where the next one goes, counted on and on.
     next: usize,
+    /// How many are known, of those that are needed.
     len: usize,
+    needed: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -73,10 +75,10 @@ impl Window {
     pub fn new(needs: &Needs) -> Self {
         let (mut columns, mut places) = (Vec::new(), [u8::MAX; Field::COUNT]);
         for (field, place) in Field::all().zip(&mut places) {
-            let capacity = usize::from(needs.0[field.index()]);
-            if capacity > 0 {
+            let needed = usize::from(needs.0[field.index()]);
+            if needed > 0 {
                 *place = u8::try_from(columns.len()).unwrap_or(u8::MAX);
-                columns.push(Column { field, ring: Ring::Narrow(vec![0; capacity].into()), next: 0, len: 0 });
+                columns.push(Column::new(field, needed));
             }
         }
         Self { columns: columns.into(), places }
@@ -98,6 +100,7 @@ impl Window {
     }
 
     /// Adds the newest candle and lets the oldest go.
+    #[inline]
     pub fn push(&mut self, sample: &Sample) {
         for column in &mut self.columns {
             column.push(sample.ticks(column.field));
@@ -138,62 +141,65 @@ impl Window {
         self.places[Field::of(source).index()].into()
     }
 
+    #[inline]
     fn column(&self, field: Field) -> Option<&Column> {
         self.columns.get(usize::from(self.places[field.index()]))
     }
 }
 
 impl Column {
-    fn capacity(&self) -> usize {
+    fn new(field: Field, needed: usize) -> Self {
+        let ring = Ring::Narrow(vec![0; needed.next_power_of_two()].into());
+        Self { field, ring, next: 0, len: 0, needed }
+    }
+
+    /// The ticks `back` candles ago, at least one; zero where there was no candle.
+    #[inline]
+    fn ticks(&self, back: usize) -> i128 {
+        let at = self.next.wrapping_sub(back);
         match &self.ring {
-            Ring::Narrow(ring) => ring.len(),
-            Ring::Wide(ring) => ring.len(),
+            Ring::Narrow(ring) => ring[at & (ring.len() - 1)].into(),
+            Ring::Wide(ring) => ring[at & (ring.len() - 1)],
         }
     }
 
+    #[inline]
     fn back(&self, back: usize) -> Option<i128> {
-        if back == 0 || back > self.len {
-            return None;
-        }
-        let at = if back <= self.next { self.next - back } else { self.next + self.capacity() - back };
-        match &self.ring {
-            Ring::Narrow(ring) => ring.get(at).map(|&ticks| i128::from(ticks)),
-            Ring::Wide(ring) => ring.get(at).copied(),
-        }
+        (1..=self.len).contains(&back).then(|| self.ticks(back))
     }
 
+    #[inline]
     fn push(&mut self, ticks: i128) {
+        let at = self.next;
         match (&mut self.ring, i64::try_from(ticks)) {
-            (Ring::Narrow(ring), Ok(ticks)) => ring[self.next] = ticks,
+            (Ring::Narrow(ring), Ok(ticks)) => ring[at & (ring.len() - 1)] = ticks,
             (Ring::Narrow(ring), Err(_)) => {
                 let mut wide: Box<[i128]> = ring.iter().map(|&ticks| i128::from(ticks)).collect();
-                wide[self.next] = ticks;
+                wide[at & (ring.len() - 1)] = ticks;
                 self.ring = Ring::Wide(wide);
             }
-            (Ring::Wide(ring), _) => ring[self.next] = ticks,
+            (Ring::Wide(ring), _) => ring[at & (ring.len() - 1)] = ticks,
         }
-        let capacity = self.capacity();
-        self.next = if self.next + 1 == capacity { 0 } else { self.next + 1 };
-        self.len = capacity.min(self.len + 1);
+        self.next = at.wrapping_add(1);
+        self.len = self.needed.min(self.len + 1);
     }
 
     fn rescale(&mut self, factor: i128) {
         let finer = |ticks: i128| ticks.wrapping_mul(factor);
-        let mut wide: Box<[i128]> = match &self.ring {
+        let wide: Box<[i128]> = match &self.ring {
             Ring::Narrow(ring) => ring.iter().map(|&ticks| finer(ticks.into())).collect(),
             Ring::Wide(ring) => ring.iter().map(|&ticks| finer(ticks)).collect(),
         };
-        let narrow: Result<Box<[i64]>, _> = wide.iter_mut().map(|ticks| i64::try_from(*ticks)).collect();
+        let narrow: Result<Box<[i64]>, _> = wide.iter().map(|ticks| i64::try_from(*ticks)).collect();
         self.ring = narrow.map_or(Ring::Wide(wide), Ring::Narrow);
     }
 }
 
-/// Two columns are equal that hold the same, wherever it lies.
+/// Two columns are equal that know the same, wherever it lies.
 impl PartialEq for Column {
     fn eq(&self, other: &Self) -> bool {
         let same = |back| self.back(back) == other.back(back);
-        (self.field, self.len, self.capacity()) == (other.field, other.len, other.capacity())
-            && (1..=self.len).all(same)
+        (self.field, self.len, self.needed) == (other.field, other.len, other.needed) && (1..=self.len).all(same)
     }
 }
 
@@ -205,20 +211,28 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    #[inline]
     pub(super) fn of(source: Source, sample: &Sample, past: &'a Window) -> Self {
         Self::field(Field::of(source), sample, past)
     }
 
+    #[inline]
     pub(super) fn field(field: Field, sample: &Sample, past: &'a Window) -> Self {
         Self { now: sample.ticks(field), column: past.column(field) }
     }
 
-    /// The ticks `candles` ago: 0 is now.
+    /// The ticks `candles` ago, not more than the indicator needs: 0 is now.
+    #[inline]
     pub(super) fn ago(self, candles: u16) -> i128 {
-        if candles == 0 { self.now } else { self.seen(candles).unwrap_or_default() }
+        match self.column {
+            Some(column) if candles > 0 => column.ticks(candles.into()),
+            _ if candles > 0 => 0,
+            _ => self.now,
+        }
     }
 
     /// The ticks `candles` ago, at least one; `None` where there was none.
+    #[inline]
     pub(super) fn seen(self, candles: u16) -> Option<i128> {
         self.column.and_then(|column| column.back(candles.into()))
     }

@@ -52,6 +52,7 @@ impl Kernel for Zlema {
         Self { source: arguments.source, period, by, average: SeededByTicks::new() }
     }
 
+    #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         let (values, lag) = (Values::of(self.source, sample, past), lag(self.period));
         if lag > 0 && values.seen(lag).is_none() {
@@ -64,6 +65,7 @@ impl Kernel for Zlema {
         self.average.step(self.by, value, ahead, mean);
     }
 
+    #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
         self.average.get().map(Reading::Float)
     }
