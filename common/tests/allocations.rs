@@ -7,14 +7,38 @@ use candlewire_common::indicator::{Indicator, IndicatorSpec, Listing, Reading, S
 use candlewire_common::time::UnixMillis;
 
 const ALL: &[&str] = &[
-    "sma(20)", "ema(20)", "wma(20)", "rma(20)", "dema(20)", "tema(20)", "trima(20)", "hma(20)", "kama(20)", "zlema(20)", "t3(5)",
-    "alma(20)", "vwma(20)", "lsma(20)", "atr(20)", "atr(20, sma)", "rsi(20)", "macd(12, 26, 9)", "bbands(20, 2)", "adx(14)",
+    "sma(20)",
+    "ema(20)",
+    "wma(20)",
+    "rma(20)",
+    "dema(20)",
+    "tema(20)",
+    "trima(20)",
+    "hma(20)",
+    "kama(20)",
+    "zlema(20)",
+    "t3(5)",
+    "alma(20)",
+    "vwma(20)",
+    "lsma(20)",
+    "atr(20)",
+    "atr(20, sma)",
+    "rsi(20)",
+    "macd(12, 26, 9)",
+    "bbands(20, 2)",
+    "adx(14)",
 ];
 
 fn candle(at: i64) -> ClosedCandle {
     let number = |ticks: i64| format!("{ticks}.{:02}", at % 100).parse().unwrap();
     let close = 1_000 + at * 37 % 91;
-    let bar = Bar { open: number(close), high: number(close + 9), low: number(close - 9), close: number(close), volume: number(at % 7) };
+    let bar = Bar {
+        open: number(close),
+        high: number(close + 9),
+        low: number(close - 9),
+        close: number(close),
+        volume: number(at % 7),
+    };
     ClosedCandle::new(UnixMillis(at), bar, UnixMillis(at)).unwrap()
 }
 

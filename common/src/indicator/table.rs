@@ -46,7 +46,7 @@ pub(super) fn check_candles(spec: &str, candles: &[ClosedCandle], expected: &[Op
 
 pub(super) fn check_candles_output(line: &str, candles: &[ClosedCandle], expected: &[Option<f64>]) {
     let Ok(Line::Indicator(spec, output)) = line.parse::<Line>() else { panic!("{line} is no indicator") };
-    let units = candles.iter().try_fold(Units::default(), |units, candle| units.with(candle)).unwrap_or_default();
+    let units = candles.iter().try_fold(Units::default(), Units::with).unwrap_or_default();
     let (mut indicator, mut window) = (Indicator::new(spec), Window::new(&Needs::NONE.and(spec.needs())));
     assert_eq!(candles.len(), expected.len(), "{line}");
     for (at, (candle, expected)) in candles.iter().zip(expected).enumerate() {

@@ -14,8 +14,8 @@ type Orders = Vec<Option<Ordering>>;
 /// Candles of which the prices are cut to three decimals, which makes them rich in ties.
 fn rounded(candles: &[ClosedCandle]) -> Vec<ClosedCandle> {
     let round = |candle_: &ClosedCandle| {
-        let [open, high, low, close] =
-            [candle_.open(), candle_.high(), candle_.low(), candle_.close()].map(|price| format!("{:.3}", price.to_f64()));
+        let [open, high, low, close] = [candle_.open(), candle_.high(), candle_.low(), candle_.close()]
+            .map(|price| format!("{:.3}", price.to_f64()));
         candle(candle_.open_time().0, [&open, &high, &low, &close, "1"])
     };
     candles.iter().map(round).collect()
@@ -28,9 +28,9 @@ fn orders(fast: &str, slow: &str, candles: &[ClosedCandle]) -> Orders {
 
 /// The lines that are exact, with their definitions.
 fn exact() -> Vec<(String, Definition, usize)> {
-    let averages = WINDOWED.iter().flat_map(|(name, definition)| {
-        [4_usize, 10, 21].map(|n| (format!("{name}({n})"), *definition, n))
-    });
+    let averages = WINDOWED
+        .iter()
+        .flat_map(|(name, definition)| [4_usize, 10, 21].map(|n| (format!("{name}({n})"), *definition, n)));
     averages.chain([("close".to_owned(), sma as Definition, 1)]).collect()
 }
 
@@ -69,7 +69,8 @@ fn float_averages_would_not_do() {
     };
     let pairs = talib(10).into_iter().zip(talib(30));
     let theirs: Orders = pairs.map(|(fast, slow): (Option<f64>, Option<f64>)| fast?.partial_cmp(&slow?)).collect();
-    let wrong = orders("sma(10)", "sma(30)", &candles).iter().zip(&theirs).filter(|(ours, theirs)| ours != theirs).count();
+    let wrong =
+        orders("sma(10)", "sma(30)", &candles).iter().zip(&theirs).filter(|(ours, theirs)| ours != theirs).count();
     assert!(wrong > 10, "only {wrong} differ");
 }
 
@@ -97,16 +98,17 @@ fn volume_weights_cross_exactly() {
 #[test]
 fn of_a_constant_price_every_average_is_the_price() {
     for price in ["0.1", "1.07334", "42001.37", "0.00000017", "123456789.123"] {
-        let candles: Vec<ClosedCandle> = (1..700).map(|at| candle(at * 60_000, [price, price, price, price, "0.7"])).collect();
-        let expected: f64 = price.parse().unwrap();
+        let candles: Vec<ClosedCandle> =
+            (1..700).map(|at| candle(at * 60_000, [price, price, price, price, "0.7"])).collect();
+        let expected = price.parse::<f64>().unwrap().to_bits();
         for line in lines(ALL).into_iter().filter(|line| line.unit() == Unit::Price) {
             let values: Vec<f64> = readings(line, &candles).into_iter().flatten().map(Reading::to_f64).collect();
-            let other = values.iter().find(|value| **value != expected);
+            let other = values.iter().find(|value| value.to_bits() != expected);
             assert!(!values.is_empty() && other.is_none(), "{line} of {price}: {other:?}");
         }
         for line in lines(ALL).into_iter().filter(|line| line.unit() != Unit::Price) {
             let values = readings(line, &candles).into_iter().flatten().map(Reading::to_f64);
-            assert!(values.into_iter().all(|value| value == 0.0 || value == 50.0), "{line} of {price}");
+            assert!(values.into_iter().all(|value| [0.0, 50.0].contains(&value)), "{line} of {price}");
         }
     }
 }

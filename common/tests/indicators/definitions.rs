@@ -29,7 +29,8 @@ pub(crate) fn wma(x: &[i128], n: usize) -> Option<(i128, i128)> {
 
 /// Of averages with a common denominator, the average.
 fn over(averages: &[Option<(i128, i128)>], average: Definition) -> Option<(i128, i128)> {
-    let numerators = averages.iter().map(|average| average.map(|(numerator, _)| numerator)).collect::<Option<Vec<_>>>()?;
+    let numerators =
+        averages.iter().map(|average| average.map(|(numerator, _)| numerator)).collect::<Option<Vec<_>>>()?;
     let (_, denominator) = averages.last()?.as_ref()?;
     let (sum, count) = average(&numerators, numerators.len())?;
     Some((sum, count * denominator))
@@ -57,10 +58,10 @@ fn hma(x: &[i128], n: usize) -> Option<(i128, i128)> {
 fn lsma(x: &[i128], n: usize) -> Option<(i128, i128)> {
     let x = last(x, n)?;
     let n = n as i128;
-    let (sum_t, sum_tt) = ((0..n).sum::<i128>(), (0..n).map(|t| t * t).sum::<i128>());
-    let (sum_x, sum_tx) = (x.iter().sum::<i128>(), (0..).zip(x).map(|(t, x)| t * x).sum::<i128>());
-    let determinant = n * sum_tt - sum_t * sum_t;
-    let (slope, intercept) = (n * sum_tx - sum_t * sum_x, sum_tt * sum_x - sum_t * sum_tx);
+    let (times, squares) = ((0..n).sum::<i128>(), (0..n).map(|t| t * t).sum::<i128>());
+    let (prices, products) = (x.iter().sum::<i128>(), (0..).zip(x).map(|(t, x)| t * x).sum::<i128>());
+    let determinant = n * squares - times * times;
+    let (slope, intercept) = (n * products - times * prices, squares * prices - times * products);
     Some((intercept + slope * (n - 1), determinant))
 }
 
@@ -162,7 +163,8 @@ fn the_bell_is_not_put_on_a_whole_candle() {
     for (_, candles) in tried() {
         for n in [1_usize, 2, 9, 50] {
             let (peak, width) = (0.85 * (n as f64 - 1.0), n as f64 / 6.0);
-            let weights: Vec<f64> = (0..n).map(|i| (-(i as f64 - peak).powi(2) / (2.0 * width * width)).exp()).collect();
+            let weights: Vec<f64> =
+                (0..n).map(|i| (-(i as f64 - peak).powi(2) / (2.0 * width * width)).exp()).collect();
             assert_close(format!("alma({n})").parse().unwrap(), &candles, 1.0, |at| {
                 let window = &candles[(at + 1).checked_sub(n)?..=at];
                 let weighted = window.iter().zip(&weights).map(|(candle, weight)| candle.close().to_f64() * weight);
@@ -206,7 +208,7 @@ fn every_source_is_read_as_it_is_named() {
                 Source::High => high,
                 Source::Low => low,
                 Source::Close => close,
-                Source::Hl2 => (high + low) / 2.0,
+                Source::Hl2 => f64::midpoint(high, low),
                 Source::Hlc3 => (high + low + close) / 3.0,
                 Source::Ohlc4 => (open + high + low + close) / 4.0,
             }

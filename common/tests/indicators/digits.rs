@@ -22,7 +22,9 @@ fn long_number() -> impl Strategy<Value = String> {
 fn long_candles() -> impl Strategy<Value = Vec<ClosedCandle>> {
     let numbers = (long_number(), long_number());
     proptest::collection::vec(numbers, 3..40).prop_map(|all| {
-        let flat = |(at, (price, volume)): (i64, (String, String))| candle(at * 60_000, [&price, &price, &price, &price, &volume]);
+        let flat = |(at, (price, volume)): (i64, (String, String))| {
+            candle(at * 60_000, [&price, &price, &price, &price, &volume])
+        };
         // Only those that the series can hold beside each other.
         let mut units = Units::default();
         let mut kept = Vec::new();
@@ -68,7 +70,7 @@ proptest! {
             let spec: IndicatorSpec = text.parse().unwrap();
             let Some(from) = column.len().checked_sub(weights.len()).filter(|_| spec.fits(units)) else { continue };
             let mut pass = Pass::new(spec, units);
-            candles.iter().for_each(|candle| pass.step(candle));
+            pass.feed(&candles);
             let reading = pass.reading(Output::MAIN);
             let Some(Reading::Exact { numerator, denominator, .. }) = reading else { panic!("{text}: {reading:?}") };
             prop_assert_eq!(BigRational::new(numerator.into(), denominator.into()), weighted(&column[from..], weights), "{}", text);
@@ -79,8 +81,20 @@ proptest! {
 #[test]
 fn ordinary_series_have_room_for_every_average() {
     // Of eight decimals and five digits before the point; volumes of a busy token.
-    let candles = [candle(60_000, ["98765.12345678", "98765.12345678", "98765.12345678", "98765.12345678", "1234567890123.45678"])];
-    for text in ALL.iter().chain(&["sma(5000)", "wma(5000)", "trima(5000)", "hma(1000)", "alma(1000)", "vwma(5000)", "lsma(5000)", "bbands(200, 2)"]) {
+    let candles = [candle(
+        60_000,
+        ["98765.12345678", "98765.12345678", "98765.12345678", "98765.12345678", "1234567890123.45678"],
+    )];
+    for text in ALL.iter().chain(&[
+        "sma(5000)",
+        "wma(5000)",
+        "trima(5000)",
+        "hma(1000)",
+        "alma(1000)",
+        "vwma(5000)",
+        "lsma(5000)",
+        "bbands(200, 2)",
+    ]) {
         let spec: IndicatorSpec = text.parse().unwrap();
         assert!(spec.fits(units(&candles)), "{text}");
     }

@@ -18,7 +18,7 @@ fn assert_no_drift(spec: &str, candles: &[ClosedCandle]) {
         pass.window.push(sample);
     }
     let mut fresh = Pass::new(spec, pass.units);
-    candles.iter().for_each(|candle| fresh.step(candle));
+    fresh.feed(candles);
     assert_eq!(pass.reading(Output::MAIN), fresh.reading(Output::MAIN), "{spec}");
     assert_eq!(pass.indicator, Indicator::over(spec, &pass.window, pass.units.price.scale), "{spec}");
 }

@@ -1,7 +1,7 @@
 //! A state that is saved and restored beside its window goes on as if nothing had been, bit for bit, at every candle.
 
 use candlewire_common::candle::ClosedCandle;
-use candlewire_common::indicator::{Indicator, IndicatorSpec, Listing, Sample};
+use candlewire_common::indicator::{Indicator, IndicatorSpec, Listing, Sample, Units};
 use candlewire_testkit::bundled;
 use proptest::prelude::*;
 
@@ -48,9 +48,15 @@ fn every_indicator_survives_at_every_candle() {
 #[test]
 fn bytes_of_another_indicator_are_refused() {
     let candles = walk(22, 60, 2, 10_000, 30);
-    for (from, to) in [("ema(9)", "dema(9)"), ("ema(9)", "sma(9)"), ("macd(3, 6, 4)", "ema(9)"), ("sma(9)", "ema(9)"), ("ema(99)", "ema(9)")] {
+    for (from, to) in [
+        ("ema(9)", "dema(9)"),
+        ("ema(9)", "sma(9)"),
+        ("macd(3, 6, 4)", "ema(9)"),
+        ("sma(9)", "ema(9)"),
+        ("ema(99)", "ema(9)"),
+    ] {
         let mut pass = Pass::new(from.parse().unwrap(), units(&candles));
-        candles.iter().for_each(|candle| pass.step(candle));
+        pass.feed(&candles);
         let restored = Indicator::restore(to.parse().unwrap(), &saved(&pass), &pass.window, 2);
         assert_eq!(restored, None, "{from} as {to}");
     }
@@ -80,7 +86,7 @@ proptest! {
         for text in ALL {
             let spec: IndicatorSpec = text.parse().unwrap();
             let mut fixed = Pass::new(spec, finest);
-            let mut growing = Pass::new(spec, Default::default());
+            let mut growing = Pass::new(spec, Units::default());
             for candle in &candles {
                 fixed.step(candle);
                 let units = growing.units.with(candle).unwrap();
@@ -106,7 +112,7 @@ proptest! {
         for text in ALL {
             let spec: IndicatorSpec = text.parse().unwrap();
             let mut pass = Pass::new(spec, units(&candles));
-            candles[..cut].iter().for_each(|candle| pass.step(candle));
+            pass.feed(&candles[..cut]);
             let mut bytes = saved(&pass);
             if over {
                 bytes.iter_mut().zip(&noise).for_each(|(byte, noise)| *byte = *noise);
@@ -115,7 +121,7 @@ proptest! {
             }
             if let Some(restored) = Indicator::restore(spec, &bytes, &pass.window, 2) {
                 pass.indicator = restored;
-                candles[cut..].iter().for_each(|candle| pass.step(candle));
+                pass.feed(&candles[cut..]);
             }
         }
     }

@@ -8,8 +8,8 @@ use crate::support::{ALL, Pass, bundled_candles, units, walk};
 fn assert_settles(spec: IndicatorSpec, candles: &[ClosedCandle]) -> bool {
     let Some(from) = candles.len().checked_sub(spec.settling()).filter(|from| *from > 0) else { return false };
     let (mut whole, mut late) = (Pass::new(spec, units(candles)), Pass::new(spec, units(candles)));
-    candles.iter().for_each(|candle| whole.step(candle));
-    candles[from..].iter().for_each(|candle| late.step(candle));
+    whole.feed(candles);
+    late.feed(&candles[from..]);
     let price = candles.last().unwrap().close().to_f64();
     let size = if spec.unit() == Unit::Percent { 100.0 } else { price };
     for (output, _) in spec.outputs() {

@@ -2,25 +2,87 @@
 
 use candlewire_common::candle::{Bar, ClosedCandle};
 use candlewire_common::decimal::Decimal;
-use candlewire_common::indicator::{Indicator, IndicatorSpec, Line, Needs, Output, Reading, Sample, Source, Units, Window};
+use candlewire_common::indicator::{
+    Indicator, IndicatorSpec, Line, Needs, Output, Reading, Sample, Source, Units, Window,
+};
 use candlewire_common::time::UnixMillis;
 use candlewire_testkit::bundled;
 
 /// Every indicator there is, with short, odd, even and long periods, and of other prices.
 pub(crate) const ALL: &[&str] = &[
-    "sma(1)", "sma(2)", "sma(50)", "sma(200, hl2)", "ema(1)", "ema(2)", "ema(12, ohlc4)", "ema(200)", "wma(1)", "wma(7)", "wma(100, low)",
-    "rma(1)", "rma(14)", "rma(30, high)", "dema(1)", "dema(5)", "dema(21, hlc3)", "tema(1)", "tema(4)", "tema(20)", "trima(1)", "trima(2)",
-    "trima(9)", "trima(30, open)", "hma(2)", "hma(3)", "hma(16)", "hma(55, hlc3)", "kama(1)", "kama(2)", "kama(10)", "kama(30, hl2)",
-    "zlema(1)", "zlema(2)", "zlema(9)", "zlema(34, hl2)", "t3(1)", "t3(5)", "t3(12, hlc3)", "alma(1)", "alma(9)", "alma(50, hl2)", "vwma(1)",
-    "vwma(20)", "vwma(33, hlc3)", "lsma(2)", "lsma(14)", "lsma(25, ohlc4)", "atr(1)", "atr(14)", "atr(1, sma)", "atr(20, sma)", "rsi(2)",
-    "rsi(14)", "rsi(9, hl2)", "macd(12, 26, 9)", "macd(1, 2, 1)", "macd(5, 7, 3, hl2)", "bbands(2, 2)", "bbands(20, 2)", "bbands(50, 0.5, hl2)",
-    "adx(2)", "adx(14)",
+    "sma(1)",
+    "sma(2)",
+    "sma(50)",
+    "sma(200, hl2)",
+    "ema(1)",
+    "ema(2)",
+    "ema(12, ohlc4)",
+    "ema(200)",
+    "wma(1)",
+    "wma(7)",
+    "wma(100, low)",
+    "rma(1)",
+    "rma(14)",
+    "rma(30, high)",
+    "dema(1)",
+    "dema(5)",
+    "dema(21, hlc3)",
+    "tema(1)",
+    "tema(4)",
+    "tema(20)",
+    "trima(1)",
+    "trima(2)",
+    "trima(9)",
+    "trima(30, open)",
+    "hma(2)",
+    "hma(3)",
+    "hma(16)",
+    "hma(55, hlc3)",
+    "kama(1)",
+    "kama(2)",
+    "kama(10)",
+    "kama(30, hl2)",
+    "zlema(1)",
+    "zlema(2)",
+    "zlema(9)",
+    "zlema(34, hl2)",
+    "t3(1)",
+    "t3(5)",
+    "t3(12, hlc3)",
+    "alma(1)",
+    "alma(9)",
+    "alma(50, hl2)",
+    "vwma(1)",
+    "vwma(20)",
+    "vwma(33, hlc3)",
+    "lsma(2)",
+    "lsma(14)",
+    "lsma(25, ohlc4)",
+    "atr(1)",
+    "atr(14)",
+    "atr(1, sma)",
+    "atr(20, sma)",
+    "rsi(2)",
+    "rsi(14)",
+    "rsi(9, hl2)",
+    "macd(12, 26, 9)",
+    "macd(1, 2, 1)",
+    "macd(5, 7, 3, hl2)",
+    "bbands(2, 2)",
+    "bbands(20, 2)",
+    "bbands(50, 0.5, hl2)",
+    "adx(2)",
+    "adx(14)",
 ];
 
 /// The values of all these, in the way they are written.
 pub(crate) fn lines(specs: &[&str]) -> Vec<Line> {
     let spec = |text: &&str| text.parse::<IndicatorSpec>().unwrap();
-    specs.iter().map(spec).flat_map(|spec| spec.outputs().map(move |(output, _)| Line::Indicator(spec, output))).collect()
+    specs
+        .iter()
+        .map(spec)
+        .flat_map(|spec| spec.outputs().map(move |(output, _)| Line::Indicator(spec, output)))
+        .collect()
 }
 
 /// Open, high, low, close and volume.
@@ -77,6 +139,12 @@ impl Pass {
         self.window.push(&sample);
     }
 
+    pub(crate) fn feed(&mut self, candles: &[ClosedCandle]) {
+        for candle in candles {
+            self.step(candle);
+        }
+    }
+
     pub(crate) fn reading(&self, output: Output) -> Option<Reading> {
         self.indicator.reading(output, self.units.price.scale)
     }
@@ -110,7 +178,8 @@ fn price(candle: &ClosedCandle, source: Source, scale: u8) -> Reading {
 /// The sum of prices that a source is, in ticks.
 pub(crate) fn ticks(candle: &ClosedCandle, source: Source, scale: u8) -> i128 {
     let price = |number: Decimal| number.ticks(scale).unwrap();
-    let (open, high, low, close) = (price(candle.open()), price(candle.high()), price(candle.low()), price(candle.close()));
+    let (open, high, low, close) =
+        (price(candle.open()), price(candle.high()), price(candle.low()), price(candle.close()));
     match source {
         Source::Open => open,
         Source::High => high,

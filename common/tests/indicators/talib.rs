@@ -24,7 +24,8 @@ struct Columns {
 impl Columns {
     fn of(candles: &[ClosedCandle]) -> Self {
         let units = units(candles);
-        let price = |source| candles.iter().map(|candle| ticks(candle, source, units.price.scale) as f64).collect::<Vec<f64>>();
+        let price =
+            |source| candles.iter().map(|candle| ticks(candle, source, units.price.scale) as f64).collect::<Vec<f64>>();
         Self {
             high: price(Source::High),
             low: price(Source::Low),
@@ -107,7 +108,11 @@ fn compare(name: &str, candles: &[ClosedCandle]) -> usize {
             let range = oracle(&core, &columns, *period, &mut out).unwrap();
             let ours = values(text.parse::<Line>().unwrap(), candles);
             let first = ours.iter().position(Option::is_some).unwrap_or(candles.len());
-            assert!(range.count == 0 || first == range.beg_idx, "{name} {text}: first value at {first}, not {}", range.beg_idx);
+            assert!(
+                range.count == 0 || first == range.beg_idx,
+                "{name} {text}: first value at {first}, not {}",
+                range.beg_idx
+            );
             for (at, theirs) in (range.beg_idx..).zip(&out[..range.count]) {
                 // Nothing traded in the window: TA-Lib answers with a number.
                 let Some(ours) = ours[at] else { continue };
@@ -115,7 +120,8 @@ fn compare(name: &str, candles: &[ClosedCandle]) -> usize {
                 let theirs = if is_percent { *theirs } else { theirs / columns.unit };
                 compared += 1;
                 let error = (ours - theirs).abs();
-                let is_same = error <= TOLERANCE * theirs.abs() || error <= residue(pattern, columns.close[at].abs() / columns.unit);
+                let is_same = error <= TOLERANCE * theirs.abs()
+                    || error <= residue(pattern, columns.close[at].abs() / columns.unit);
                 assert!(is_same, "{name} {text} at {at}: {ours} is not {theirs}");
             }
         }
