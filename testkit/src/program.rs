@@ -66,13 +66,16 @@ pub enum ProgramError {
     },
 }
 
+/// How long the last lines of a program that has ended may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// A running program.
 #[derive(Debug)]
 pub struct Program {
     name: String,
     process: Process,
     lines: watch::Receiver<VecDeque<String>>,
-    _readers: JoinSet<()>,
+    readers: JoinSet<()>,
 }
 
 impl Program {
@@ -86,7 +89,7 @@ impl Program {
         if let Some(stderr) = take_stderr(&mut process).map_err(|source| io_error(&name, source))? {
             readers.spawn(keep_lines(stderr, output));
         }
-        Ok(Self { name, process, lines, _readers: readers })
+        Ok(Self { name, process, lines, readers })
     }
 
     /// Returns its process id.
@@ -117,14 +120,20 @@ impl Program {
         line.ok_or_else(|| ProgramError::NoSuchLine { name: self.name.clone(), deadline, tail: self.tail() })
     }
 
-    /// Waits until it has ended. Cancel-safe.
+    /// Waits until it has ended and its last lines are read. Cancel-safe.
     ///
     /// # Errors
     ///
     /// [`ProgramError::StillRunning`] at the deadline; the program goes on running.
     pub async fn wait(&mut self, deadline: Duration) -> Result<ExitStatus, ProgramError> {
-        let waited = self.process.wait(deadline).await;
-        waited.map_err(|source| ProgramError::StillRunning { name: self.name.clone(), source, tail: self.tail() })
+        let status = self.process.wait(deadline).await.map_err(|source| ProgramError::StillRunning {
+            name: self.name.clone(),
+            source,
+            tail: self.tail(),
+        })?;
+        // Somebody who inherited its output may keep that open.
+        let _ = timeout(LAST_LINES, async { while self.readers.join_next().await.is_some() {} }).await;
+        Ok(status)
     }
 
     /// Returns the exit status if it has ended.
