@@ -22,7 +22,8 @@ impl RollingSum {
     #[inline]
     pub(super) fn step(&mut self, values: Values<'_>) {
         let (entering, leaving) = (values.ago(self.lag), values.ago(self.lag + self.length));
-        self.sum = self.sum.wrapping_add(entering).wrapping_sub(leaving);
+        // The difference first: the sum then waits for one addition, not for two.
+        self.sum = self.sum.wrapping_add(entering.wrapping_sub(leaving));
     }
 
     #[inline]

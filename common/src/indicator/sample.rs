@@ -138,6 +138,15 @@ impl Sample {
         }
     }
 
+    /// The same where 64 bits hold it, which is all but always.
+    #[inline]
+    pub(super) fn narrow(&self, field: Field) -> Option<i64> {
+        match &self.ticks {
+            Ticks::Narrow(ticks) => Some(ticks[field.index()]),
+            Ticks::Wide(ticks) => i64::try_from(ticks[field.index()]).ok(),
+        }
+    }
+
     /// The `f64` nearest to a price.
     #[inline]
     pub(super) fn value(&self, source: Source) -> f64 {

@@ -103,14 +103,19 @@ impl Window {
     #[inline]
     pub fn push(&mut self, sample: &Sample) {
         for column in &mut self.columns {
-            column.push(sample.ticks(column.field));
+            match (sample.narrow(column.field), &mut column.ring) {
+                (Some(ticks), Ring::Narrow(ring)) => ring[column.next & (ring.len() - 1)] = ticks,
+                _ => column.write_wide(sample.ticks(column.field)),
+            }
+            column.advance();
         }
     }
 
     /// Adds a candle of which only the close is known, in ticks of `10^-scale`.
     pub fn push_close(&mut self, close: Decimal, scale: u8) {
         if let (Some(ticks), Some(column)) = (close.ticks(scale), self.columns.get_mut(self.place(Source::Close))) {
-            column.push(ticks);
+            column.write_wide(ticks);
+            column.advance();
         }
     }
 
@@ -168,8 +173,8 @@ impl Column {
         (1..=self.len).contains(&back).then(|| self.ticks(back))
     }
 
-    #[inline]
-    fn push(&mut self, ticks: i128) {
+    /// Writes the next ticks of any size.
+    fn write_wide(&mut self, ticks: i128) {
         let at = self.next;
         match (&mut self.ring, i64::try_from(ticks)) {
             (Ring::Narrow(ring), Ok(ticks)) => ring[at & (ring.len() - 1)] = ticks,
@@ -180,7 +185,11 @@ impl Column {
             }
             (Ring::Wide(ring), _) => ring[at & (ring.len() - 1)] = ticks,
         }
-        self.next = at.wrapping_add(1);
+    }
+
+    #[inline]
+    fn advance(&mut self) {
+        self.next = self.next.wrapping_add(1);
         self.len = self.needed.min(self.len + 1);
     }
 
