@@ -10,15 +10,16 @@ use crate::indicator::Line;
 use crate::syntax::{Cursor, Misread};
 use crate::timeframe::Timeframe;
 
+/// How many values of a line are remembered for the lower timeframes that look at it: a day of hours, with some to
+/// spare, so that after an outage the candles of one timeframe may be published before those of another.
+pub const REMEMBERED: usize = 32;
+
 /// Two terms, and how the first must stand to the second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Condition {
-    /// The first term.
-    pub left: Term,
-    /// How it must stand.
-    pub comparison: Comparison,
-    /// The second term.
-    pub right: Term,
+    left: Term,
+    comparison: Comparison,
+    right: Term,
 }
 
 /// One side of a condition.
@@ -102,9 +103,14 @@ impl Term {
 }
 
 impl Condition {
-    /// Both sides.
+    /// Both sides. They can be compared, and are not both numbers.
     pub fn terms(self) -> [Term; 2] {
         [self.left, self.right]
+    }
+
+    /// How the first side must stand to the second.
+    pub fn comparison(self) -> Comparison {
+        self.comparison
     }
 
     /// Reads conditions joined by `and`.

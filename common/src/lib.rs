@@ -36,7 +36,7 @@ pub mod signal;
 pub mod slot;
 pub mod strategy;
 pub mod stream;
-mod syntax;
+pub mod syntax;
 pub mod time;
 pub mod timeframe;
 pub mod tls;

@@ -6,7 +6,7 @@
 use rust_decimal::Decimal as Exact;
 use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
-use crate::condition::{Condition, Term};
+use crate::condition::{Condition, REMEMBERED, Term};
 use crate::decimal::Decimal;
 use crate::indicator::{IndicatorSpec, Line};
 use crate::pattern::SeriesPattern;
@@ -60,10 +60,14 @@ impl Strategy {
         self.when.iter().flat_map(|condition| condition.terms())
     }
 
-    /// Every indicator it needs, on whichever series.
-    pub fn indicators(&self) -> impl Iterator<Item = IndicatorSpec> {
-        let lines = [self.fast, self.slow].into_iter().chain(self.terms().filter_map(Term::line));
-        lines.filter_map(Line::indicator).chain(self.risk.as_ref().map(|risk| risk.atr))
+    /// How many candles of history it takes to rebuild what it needs, on whichever series: of a line that is looked
+    /// at from below, its last values, too.
+    pub fn settling(&self) -> usize {
+        let of = |line: Line| line.indicator().map_or(1, IndicatorSpec::settling);
+        let looked_at = |term: Term| if term.timeframe().is_some() { REMEMBERED } else { 0 };
+        let own = [of(self.fast), of(self.slow), self.risk.as_ref().map_or(0, |risk| risk.atr.settling())];
+        let terms = self.terms().filter_map(|term| Some(of(term.line()?) + looked_at(term)));
+        own.into_iter().chain(terms).max().unwrap_or(0)
     }
 }
 

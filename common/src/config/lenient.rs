@@ -14,6 +14,10 @@ pub(super) struct Scalar<T>(pub(super) T);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Texts(pub(super) Vec<String>);
 
+/// A text or a list of texts, as they are: a comma is part of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Formulas(pub(super) Vec<String>);
+
 struct ScalarVisitor<T>(PhantomData<T>);
 
 impl<T: FromStr + FromScalar> Visitor<'_> for ScalarVisitor<T> {
@@ -115,5 +119,29 @@ impl<'de> Visitor<'de> for TextsVisitor {
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextsVisitor)
+    }
+}
+
+struct FormulasVisitor;
+
+impl<'de> Visitor<'de> for FormulasVisitor {
+    type Value = Formulas;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        TextsVisitor.expecting(f)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Formulas(vec![value.to_owned()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+        TextsVisitor.visit_seq(items).map(|texts| Formulas(texts.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Formulas {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FormulasVisitor)
     }
 }

@@ -125,8 +125,8 @@ impl RawConfig {
         let strategies = strategy::check_all(self.strategies)?;
         let indicators = strategy::check_tables(self.indicators)?;
         let computed = indicators.iter().flat_map(|table| table.compute.iter().map(|named| named.spec));
-        let specs = strategies.iter().flat_map(Strategy::indicators).chain(computed);
-        let needed = specs.map(IndicatorSpec::settling).max().unwrap_or(0);
+        let needed = strategies.iter().map(Strategy::settling).chain(computed.map(IndicatorSpec::settling));
+        let needed = needed.max().unwrap_or(0);
         Ok(Config {
             redis: self.redis.check(&Key::root("redis"))?,
             cache: self.cache.check(&Key::root("cache"), needed)?,

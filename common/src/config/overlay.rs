@@ -251,12 +251,12 @@ fn is_named(table: &Value, level: &str) -> bool {
         .any(|key| table.get(key).and_then(Value::as_str).is_some_and(|name| plain(name) == plain(level)))
 }
 
-/// Follows a key such as `recipients[0].url`.
 /// Whether the value is a formula, in which an `@` means a timeframe.
 fn is_formula(key: &str) -> bool {
     ["strategies[", "indicators["].iter().any(|table| key.starts_with(table))
 }
 
+/// Follows a key such as `recipients[0].url`.
 fn look_up<'a>(tree: &'a toml::Table, key: &str) -> Option<&'a Value> {
     let mut steps = key.split(['.', '[']).map(|step| step.trim_end_matches(']'));
     let mut value = tree.get(steps.next()?)?;

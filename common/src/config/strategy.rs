@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::error::{Key, Problem};
-use super::lenient::{Scalar, Texts};
+use super::lenient::{Formulas, Scalar, Texts};
 use crate::condition::{Condition, Term};
 use crate::indicator::{IndicatorSpec, Line, Unit};
 use crate::pattern::SeriesPattern;
@@ -35,7 +35,7 @@ pub(super) struct RawStrategy {
     series: Texts,
     fast: Option<String>,
     slow: Option<String>,
-    when: Texts,
+    when: Option<Formulas>,
     atr: Option<String>,
     stop_atr: Option<Scalar<f64>>,
     target_atr: Option<Scalar<f64>>,
@@ -101,7 +101,11 @@ impl RawStrategy {
 
     fn check_when(&self, key: &Key, series: &[SeriesPattern]) -> Result<Vec<Condition>, Problem> {
         let mut all = Vec::new();
-        for (at, text) in self.when.0.iter().enumerate() {
+        let Some(Formulas(texts)) = &self.when else { return Ok(all) };
+        if texts.is_empty() {
+            return Err(key.child("when").problem("empty"));
+        }
+        for (at, text) in texts.iter().enumerate() {
             let key = key.child("when").item(at);
             let conditions = Condition::read_all(text).map_err(|error| key.problem(error))?;
             for timeframe in conditions.iter().flat_map(|condition| condition.terms()).filter_map(Term::timeframe) {
@@ -157,14 +161,19 @@ impl RawStrategy {
 /// the signal of the first.
 fn check_line(key: &Key, text: Option<&String>, fast: Option<Line>) -> Result<Line, Problem> {
     let signal = fast.and_then(|fast| fast.sibling("signal"));
-    let Some(text) = text else { return signal.ok_or_else(|| key.problem("missing")) };
-    let sibling = fast.and_then(|fast| fast.sibling(text.trim()));
-    let line = sibling.map_or_else(|| text.parse(), Ok).map_err(|error| key.problem(error))?;
+    let line = match (text, signal) {
+        (None, None) => return Err(key.problem("missing")),
+        (None, Some(signal)) => signal,
+        (Some(text), Some(signal)) if text.trim() == "signal" => signal,
+        (Some(text), _) => text.parse().map_err(|error| key.problem(error))?,
+    };
     if matches!(line.unit(), Unit::Percent | Unit::Range) {
         return Err(key.problem("not an average, which fast and slow must be"));
     }
     match fast {
         Some(fast) if fast == line => Err(key.problem("the same as fast: they would never cross")),
+        Some(fast) if line.unit() == Unit::Momentum && (Some(line) != signal || !fast.is_main()) => Err(key
+            .problem("a macd crosses its own signal, and nothing else: fast = \"macd(12, 26, 9)\", slow = \"signal\"")),
         Some(fast) if fast.unit() != line.unit() => {
             Err(key.problem(format!("of another kind than {fast}: a macd crosses its own signal, averages each other")))
         }

@@ -273,7 +273,7 @@ fn conditions_are_checked_at_start_and_mistakes_pointed_at() {
         ("\"rsi(14) < 70\"", 1),
         ("\"rsi(14) < 70 and ema(50)@4h > ema(200)@4h\"", 2),
         ("[\"rsi(14) < 70 and close > ema(200)\", \"adx(14) > 20\"]", 3),
-        ("\"bbands(20, 2).upper > close, rsi(14)@1h > 50\"", 2),
+        ("\"bbands(20, 2).upper > close and rsi(14)@1h > 50\"", 2),
     ] {
         assert_eq!(read(&when(accepted), &[]).map(|config| config.strategies[0].when.len()), Ok(count), "{accepted}");
     }
@@ -288,6 +288,13 @@ fn conditions_are_checked_at_start_and_mistakes_pointed_at() {
             "strategies[0].when[0] = \"rsi(14)@15m < 70\": looks at 15m from 1h: it can look at a higher timeframe only",
         ),
         ("\"rsi(14)@7h < 70\"", "strategies[0].when[0] = \"rsi(14)@7h < 70\": unknown timeframe \"7h\""),
+        ("[]", "strategies[0].when = []: empty"),
+        ("\"\"", "strategies[0].when[0] = \"\": here a number, a price such as close"),
+        (
+            "\"rsi(14) < 70, close > 1\"",
+            "strategies[0].when[0] = \"rsi(14) < 70, close > 1\": conditions are joined by and (at character 13)",
+        ),
+        ("\"  clos > 1\"", "strategies[0].when[0] = \"  clos > 1\": \"clos\" is neither a price (open high low"),
         ("7", "strategies[0].when = 7: invalid type"),
     ] {
         let refusal = refusal(&when(refused), &[]);
@@ -306,6 +313,27 @@ fn a_strategy_does_not_run_above_what_it_looks_at() {
 
 #[test]
 fn history_grows_to_what_conditions_need() {
-    let text = format!("{STRATEGY}when = \"close > ema(200)@4h\"\n");
-    assert_eq!(read(&text, &[]).map(|config| config.cache.history), Ok(1_901));
+    let history = |when: &str| read(&format!("{STRATEGY}when = \"{when}\"\n"), &[]).map(|config| config.cache.history);
+    assert_eq!(history("close > ema(200)"), Ok(1_901));
+    // After a rebuild the last values must be there, too, not the last one alone.
+    assert_eq!(history("close > ema(200)@4h"), Ok(1_933));
+}
+
+#[test]
+fn a_macd_crosses_its_own_signal_alone() {
+    let refused = |fast: &str, slow: &str| {
+        let slow = if slow.is_empty() { String::new() } else { format!("slow = \"{slow}\"\n") };
+        refusal(&STRATEGY.replace("sma(2)", fast).replace("slow = \"ema(3)\"\n", &slow), &[])
+    };
+    assert_eq!(refused("macd(3, 6, 4)", ""), "accepted");
+    for (fast, slow, expected) in [
+        ("macd(3, 6, 4).signal", "", "strategies[0].slow: the same as fast"),
+        ("macd(3, 6, 4).histogram", "", "strategies[0].slow: a macd crosses its own signal, and nothing else"),
+        ("macd(3, 6, 4)", "macd(3, 7, 4)", "strategies[0].slow = \"macd(3, 7, 4)\": a macd crosses its own signal"),
+        ("macd(3, 6, 4)", "histogram", "strategies[0].slow = \"histogram\": \"histogram\" is neither a price"),
+        ("sma(2)", "", "strategies[0].slow: missing"),
+        ("macd(3, 6, 4)", "ema(3)", "strategies[0].slow = \"ema(3)\": of another kind than macd(3, 6, 4)"),
+    ] {
+        assert!(refused(fast, slow).starts_with(expected), "{fast} {slow} gave {}", refused(fast, slow));
+    }
 }

@@ -4,7 +4,7 @@
 //! Movements and true ranges are summed over the first `n - 1` candles that have one before; then each sum loses its
 //! `n`th part with every candle. `di = 100 movement / range`, `dx = 100 |plus_di - minus_di| / (plus_di + minus_di)`,
 //! and the index is Wilder's average of `dx`, begun with the mean of `n`. First value at index `2 n - 1`, as
-//! TA-Lib's `ADX` (J. W. Wilder, 1978); a candle without any movement leaves it as it is.
+//! TA-Lib's `ADX` (J. W. Wilder, 1978); it stays as it is while nothing has moved at all.
 
 use super::arguments::{Arguments, Parameter, Source};
 use super::bytes::Bytes;
@@ -163,8 +163,8 @@ impl Kernel for Adx {
 }
 
 impl Adx {
-    /// Takes the candle's index into the average. One without movement counts as nothing for the mean that
-    /// begins it, and not at all afterwards.
+    /// Takes the candle's index into the average. Where nothing has moved so far there is none: it counts as nothing
+    /// for the mean that begins the average, and not at all afterwards.
     fn average_in(&mut self, Sums { plus, minus, range }: Sums<f64>) {
         let (plus, minus) = if range > 0.0 { (plus / range, minus / range) } else { (0.0, 0.0) };
         if plus + minus > 0.0 {

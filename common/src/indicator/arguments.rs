@@ -14,19 +14,19 @@ const DEVIATIONS_MAX: u32 = 100_000;
 
 /// How many candles an indicator looks at: 1 to [`PERIOD_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Period(NonZeroU16);
+pub(super) struct Period(NonZeroU16);
 
 impl Period {
     /// One candle.
     const ONE: Self = Self(NonZeroU16::MIN);
 
     /// Accepts a period from 1 to [`PERIOD_MAX`].
-    pub fn new(candles: u16) -> Option<Self> {
+    pub(super) fn new(candles: u16) -> Option<Self> {
         NonZeroU16::new(candles).filter(|candles| candles.get() <= PERIOD_MAX).map(Self)
     }
 
     /// The number of candles.
-    pub fn get(self) -> u16 {
+    pub(super) fn get(self) -> u16 {
         self.0.get()
     }
 }

@@ -40,8 +40,8 @@ impl Kernel for Bbands {
             first: usize::from(n) - 1,
             needs: Needs::NONE.source(source, n),
             settling: None,
-            // Wrapped sums are right as soon as their difference fits: a quarter of the squared sum, at most.
-            weight: Weight { prices: 2, volumes: 0, times: (sum * sum / 4).max(1) },
+            // Wrapped sums are right as soon as their difference fits: the squared sum, where prices change their sign.
+            weight: Weight { prices: 2, volumes: 0, times: sum * sum },
         }
     }
 

@@ -1,7 +1,7 @@
 //! What every indicator says about itself and does: its file holds both.
 //!
 //! A kernel is pure: no clock, no I/O, no knowledge of series or strategies. A step takes in one candle
-//! in constant time and allocates nothing.
+//! in constant time, of ALMA in that of its period, and allocates nothing.
 
 use super::arguments::{Arguments, Parameter};
 use super::bytes::Bytes;

@@ -4,7 +4,7 @@
 //! the mean of the `f` values before, and all three values are shown from index `s + g - 2` on, where the signal
 //! has its first (G. Appel).
 
-use super::arguments::{Arguments, Parameter, Source};
+use super::arguments::{Arguments, Parameter, Period, Source};
 use super::bytes::Bytes;
 use super::kernel::{About, Kernel, Reach, Unit, WarmUp, Weight};
 use super::reading::Reading;
@@ -55,7 +55,7 @@ impl Kernel for Macd {
     }
 
     fn new(arguments: &Arguments) -> Self {
-        let [fast, slow, _] = arguments.periods.map(super::Period::get);
+        let [fast, slow, _] = arguments.periods.map(Period::get);
         Self {
             source: arguments.source,
             by: arguments.periods.map(|period| Smoothing::exponential(period.get())),

@@ -41,7 +41,7 @@ mod window;
 mod wma;
 mod zlema;
 
-pub use arguments::{PERIOD_MAX, Period, Source};
+pub use arguments::{PERIOD_MAX, Source};
 pub use kernel::Unit;
 pub use reading::Reading;
 pub use sample::{Digits, Finer, Sample, Units};

@@ -5,7 +5,7 @@
 
 use super::arguments::Source;
 use crate::candle::ClosedCandle;
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, SCALE_MAX, WHOLE_DIGITS_MAX};
 use crate::ratio;
 
 /// The digits before the point and the decimals that a series' ticks may have together.
@@ -74,6 +74,12 @@ pub struct Finer {
 }
 
 impl Units {
+    /// Units that were stored; `None` where no series can have had them.
+    pub fn stored(price: Digits, volume: Digits) -> Option<Self> {
+        let fits = |digits: Digits| digits.scale <= SCALE_MAX && digits.whole <= WHOLE_DIGITS_MAX;
+        (fits(price) && fits(volume) && price.count() <= DIGITS_MAX).then_some(Self { price, volume })
+    }
+
     /// The units that hold a candle as well; `None` where its prices can't be held in exact ticks beside
     /// the others of the series.
     pub fn with(self, candle: &ClosedCandle) -> Option<Self> {
@@ -114,12 +120,12 @@ enum Ticks {
 }
 
 impl Sample {
-    /// Expresses a candle in these units; `None` where they don't hold its prices.
+    /// Expresses a candle in these units; `None` where they don't hold it.
     pub fn new(candle: &ClosedCandle, units: Units) -> Option<Self> {
         let price = |number: Decimal| number.ticks(units.price.scale);
         let (open, high, low) = (price(candle.open())?, price(candle.high())?, price(candle.low())?);
         let close = price(candle.close())?;
-        let volume = candle.volume().ticks_wrapping(units.volume.scale);
+        let volume = candle.volume().ticks_wrapping(units.volume.scale)?;
         let ticks = [open, high, low, close, high + low, high + low + close, open + high + low + close, volume];
         Some(Self { ticks: Ticks::of(ticks), close: candle.close().to_f64(), scale: units.price.scale })
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::arguments::{Arguments, Source, usage};
+use super::arguments::{Arguments, PERIOD_MAX, Source, usage};
 use super::kernel::{Reach, Unit};
 use super::registry::Name;
 use super::sample::Units;
@@ -69,7 +69,13 @@ impl IndicatorSpec {
         };
         let arguments = Arguments::read(name, found.about().parameters, cursor)?;
         found.check(&arguments).map_err(|what| cursor.misread(what))?;
-        Ok(Self { name: found, arguments })
+        let spec = Self { name: found, arguments };
+        let needed = spec.needs().candles();
+        if needed > usize::from(PERIOD_MAX) {
+            let what = format!("{spec} looks back on {needed} candles: a history keeps {PERIOD_MAX}");
+            return Err(cursor.misread(what));
+        }
+        Ok(spec)
     }
 }
 
@@ -127,6 +133,11 @@ impl Line {
             Self::Price(_) => None,
             Self::Indicator(spec, _) => Some(spec),
         }
+    }
+
+    /// Whether it is named by the indicator alone.
+    pub fn is_main(self) -> bool {
+        matches!(self, Self::Indicator(_, Output::MAIN))
     }
 
     /// Another of the same indicator's values, by the ending that names it.
@@ -270,6 +281,8 @@ mod tests {
             ("bbands(20, 0)", "from 0.001 to 100 (at character 12)"),
             ("macd(26, 12, 9)", "must be shorter"),
             ("sma(5) x", "nothing may follow sma(5)"),
+            ("kama(5000)", "kama(5000) looks back on 5001 candles: a history keeps 5000"),
+            ("hma(4931)", "hma(4931) looks back on 5001 candles"),
         ] {
             assert!(spec(text).is_err_and(|error| error.contains(part)), "{text}: {:?}", spec(text));
         }

@@ -13,7 +13,7 @@ use candlewire_common::config::Config;
 use candlewire_common::series::Series;
 use candlewire_common::signal::Signal;
 use candlewire_common::strategy::Filtered;
-use candlewire_common::time::UnixMicros;
+use candlewire_common::time::{UnixMicros, UnixMillis};
 use candlewire_common::timeframe::Timeframe;
 
 use crate::core::{Found, NotApplied, Occasion, Plans, SeriesPlan, SeriesState};
@@ -33,6 +33,8 @@ pub(super) struct Engine {
     series: Series,
     plan: Arc<SeriesPlan>,
     state: SeriesState,
+    /// When the first candle opened.
+    began: Option<UnixMillis>,
     higher: Vec<Higher>,
 }
 
@@ -59,7 +61,7 @@ impl Engine {
             Ok(Higher { timeframe, candles, state: SeriesState::new(&series, plans.plan(&series)) })
         });
         let higher = higher.collect::<Result<_, _>>()?;
-        Ok(Self { series: series.clone(), state: SeriesState::new(series, plan.clone()), plan, higher })
+        Ok(Self { series: series.clone(), state: SeriesState::new(series, plan.clone()), began: None, plan, higher })
     }
 
     /// The names of the strategies, by their places.
@@ -77,16 +79,19 @@ impl Engine {
         self.state.is_ready()
     }
 
-    /// Takes in the next candle, and tells `found` what each strategy (by its place) found.
+    /// Takes in the next candle, and tells `found` what each strategy (by its place) found. A higher candle of which
+    /// the beginning is not there is none: nobody else has such a one.
     ///
     /// # Errors
     ///
-    /// Why the candle can't be computed with; what was known is as before.
+    /// Why the candle can't be computed with; it finds nothing.
     pub(super) fn step(&mut self, candle: &ClosedCandle, mut found: impl FnMut(usize, Finding)) -> Result<(), String> {
         let mut outcomes = Vec::new();
         self.state.step(candle, |place, outcome| outcomes.push((place, outcome))).map_err(reason)?;
+        let began = *self.began.get_or_insert(candle.open_time());
         for Higher { candles, state, .. } in &mut self.higher {
-            for closed in candles.push(candle).map_err(|error| error.to_string())? {
+            let closed = candles.push(candle).map_err(|error| error.to_string())?;
+            for closed in closed.filter(|closed| closed.open_time() >= began) {
                 state.step(&closed, |_, _| ()).map_err(reason)?;
             }
         }

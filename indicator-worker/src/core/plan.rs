@@ -158,10 +158,9 @@ impl SeriesPlan {
             self.show(&strategy.shown);
             let (fast, slow) = (self.line(strategy.fast), self.line(strategy.slow));
             let risk = strategy.risk.as_ref().map(|risk| (self.place(risk.atr), risk.clone()));
-            let when = strategy.when.iter().map(|condition| ConditionPlan {
-                left: self.term(condition.left, timeframe),
-                comparison: condition.comparison,
-                right: self.term(condition.right, timeframe),
+            let when = strategy.when.iter().map(|condition| {
+                let [left, right] = condition.terms().map(|term| self.term(term, timeframe));
+                ConditionPlan { left, comparison: condition.comparison(), right }
             });
             let when = when.collect();
             self.strategies.push(StrategyPlan { name: strategy.name.clone(), fast, slow, risk, when });

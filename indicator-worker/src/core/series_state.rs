@@ -125,7 +125,7 @@ impl SeriesState {
     }
 
     /// Restores what can be restored of a saved state whose history has lost its end: what was applied
-    /// stays applied, recursive averages go on, window averages warm again from the last close.
+    /// stays applied, averages that need no more of the past than the last close go on, the others warm again.
     pub fn salvage(series: &Series, plan: Arc<SeriesPlan>, saved: &SavedState) -> Option<Self> {
         let mut state = Self::with_progress(series, plan, saved);
         state.window.push_close(saved.close, saved.units.price.scale);
@@ -145,7 +145,8 @@ impl SeriesState {
     /// Restores the indicators beside the window, which holds as many candles as are known.
     fn fill(&mut self, saved: &SavedState, past: Past<'_>, known: usize) -> Option<()> {
         let plan = self.plan.clone();
-        let is_all = known as u64 >= saved.candles();
+        // Of a lost history the close alone is known, which is never all of a candle.
+        let is_all = !matches!(past, Past::Lost) && known as u64 >= saved.candles();
         for (slot, spec) in self.slots.iter_mut().zip(&plan.indicators) {
             let is_covered = is_all || self.window.covers(&spec.needs());
             let restored = if is_covered { saved.slot(*spec, &self.window) } else { None };

@@ -4,7 +4,7 @@
 //! the raw bits of the recursive averages, and the last values of lines that lower timeframes look at. Averages over
 //! a window are functions of the history's tail and take no room.
 
-use candlewire_common::decimal::{Decimal, SCALE_MAX, WHOLE_DIGITS_MAX};
+use candlewire_common::decimal::Decimal;
 use candlewire_common::indicator::{Digits, Indicator, IndicatorSpec, Line, Units, Window};
 use candlewire_common::meta::SCHEMA;
 use candlewire_common::stream::Fields;
@@ -123,9 +123,8 @@ impl SavedState {
         let [VERSION, scale, whole, volume_scale, volume_whole, rest @ ..] = fields.get(STATE_FIELD)? else {
             return None;
         };
-        let digits =
-            |whole: u8, scale: u8| (scale <= SCALE_MAX && whole <= WHOLE_DIGITS_MAX).then_some(Digits { whole, scale });
-        let units = Units { price: digits(*whole, *scale)?, volume: digits(*volume_whole, *volume_scale)? };
+        let price = Digits { whole: *whole, scale: *scale };
+        let units = Units::stored(price, Digits { whole: *volume_whole, scale: *volume_scale })?;
         let close = text("close")?.parse().ok()?;
         let (opened, rest) = Opened::restore(rest)?;
         Some(Self { progress, units, close, opened, records: read_records(rest)? })

@@ -6,13 +6,10 @@
 
 use std::collections::VecDeque;
 
+use candlewire_common::condition::REMEMBERED;
 use candlewire_common::decimal::SCALE_MAX;
 use candlewire_common::indicator::Reading;
 use candlewire_common::time::UnixMillis;
-
-/// How many values are remembered: a day of hours, with some to spare, so that after an outage the candles of one
-/// timeframe may be published before those of another.
-const LENGTH: usize = 32;
 
 /// A line's last values by the time their candle closed, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,7 +18,7 @@ pub(super) struct Track(VecDeque<(UnixMillis, Option<Reading>)>);
 impl Track {
     /// Adds the value of the candle that closed last.
     pub(super) fn push(&mut self, closed: UnixMillis, reading: Option<Reading>) {
-        if self.0.len() == LENGTH {
+        if self.0.len() == REMEMBERED {
             self.0.pop_front();
         }
         self.0.push_back((closed, reading));

@@ -100,13 +100,16 @@ impl Applier {
                 hits += 1;
                 continue;
             }
-            // With a series come those that its conditions look at; they stay as long as it does.
-            let plan = self.plans.plan(&entry.series);
-            let elsewhere = plan.elsewhere.iter().map(|timeframe| entry.series.with_timeframe(*timeframe));
-            for series in std::iter::once(entry.series.clone()).chain(elsewhere) {
-                if !self.memory.states.contains_key(series.as_str()) && seen.insert(series.clone()) {
-                    missing.push(series);
+            // With a series come those that its conditions look at, and those that theirs look at: what is in
+            // memory has all it looks at beside it.
+            let mut next = vec![entry.series.clone()];
+            while let Some(series) = next.pop() {
+                if self.memory.states.contains_key(series.as_str()) || !seen.insert(series.clone()) {
+                    continue;
                 }
+                let plan = self.plans.plan(&series);
+                next.extend(plan.elsewhere.iter().map(|timeframe| series.with_timeframe(*timeframe)));
+                missing.push(series);
             }
         }
         settings.metrics.cache.memory_hits.increment(hits);

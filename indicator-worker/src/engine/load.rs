@@ -189,8 +189,8 @@ fn restore(series: &Series, plan: Arc<SeriesPlan>, cached: &Cached) -> Result<(S
         return match SeriesState::salvage(series, plan, &saved) {
             Some(state) => {
                 tracing::warn!(series = %series, "the history of {series} has lost its end: its window averages warm up again");
-                // What is left of it can't be joined to what comes.
-                Ok((state, KeyFacts { replace_history: true, ..facts }))
+                // What is left of it can't be joined to what comes, and what the hash shows may have no value now.
+                Ok((state, KeyFacts { replace_history: true, replace_hash: true, ..facts }))
             }
             None => Err((None, facts, Rebuild::Incompatible)),
         };

@@ -172,3 +172,55 @@ async fn workers_look_at_a_higher_timeframe_after_a_restart() {
     let hash = bench.hash("csv:X:3m").await;
     assert!(hash.contains_key("sma(2)") && hash.contains_key("sma(3)"), "{:?}", hash.keys());
 }
+
+/// The price goes down, up, down …, so that its average of one crosses that of three with every other candle.
+fn zigzag(from: i64, to: i64, minutes: i64) -> Vec<(i64, String)> {
+    (from..=to).map(|at| (at * minutes * MINUTE, (100 + at % 2 * 10).to_string())).collect()
+}
+
+async fn signals_of(bench: &Bench, strategy: &str) -> usize {
+    let all = bench.stream(&key("csv:X:1m", "signals")).await;
+    all.iter().filter(|(_, fields)| fields["strategy"] == strategy).count()
+}
+
+/// A series that is loaded because another looks at it has what it looks at itself beside it, too.
+#[tokio::test]
+async fn looks_go_on_from_timeframe_to_timeframe() {
+    let low = strategy("low", "sma(1)", "sma(3)").replace("[\"*\"]", "[\"*:*:1m\"]") + "when = \"sma(1)@3m > 0\"\n";
+    let middle =
+        strategy("middle", "sma(1)", "sma(3)").replace("[\"*\"]", "[\"*:*:3m\"]") + "when = \"sma(1)@15m > 0\"\n";
+    let bench = Bench::start(RedisOptions::default(), &(low + &middle)).await;
+    let mut worker = bench.worker();
+    bench.publish("csv:X:15m", &zigzag(1, 3, 15)).await;
+    bench.publish("csv:X:3m", &zigzag(1, 20, 3)).await;
+    bench.publish("csv:X:1m", &zigzag(1, 63, 1)).await;
+    bench.wait_settled("csv:X:1m").await;
+    worker.kill().unwrap();
+    let before = signals_of(&bench, "middle").await;
+    assert!(before > 0 && signals_of(&bench, "low").await > 0);
+    let _worker = bench.worker();
+    bench.publish("csv:X:1m", &zigzag(64, 66, 1)).await;
+    bench.publish("csv:X:3m", &zigzag(21, 25, 3)).await;
+    bench.wait_settled("csv:X:1m").await;
+    assert_eq!(signals_of(&bench, "middle").await, before + 5);
+}
+
+/// What is rebuilt from the history has its last values, not the last one alone: a candle may ask for the one before.
+#[tokio::test]
+async fn a_rebuilt_series_remembers_what_it_was() {
+    let config = format!("[cache]\nhistory = 1\n{}", config("sma(3)@3m > 0"));
+    let bench = Bench::start(RedisOptions::default(), &config).await;
+    let mut worker = bench.worker();
+    bench.publish("csv:X:3m", &zigzag(1, 40, 3)).await;
+    bench.publish("csv:X:1m", &zigzag(1, 121, 1)).await;
+    bench.wait_settled("csv:X:1m").await;
+    worker.kill().unwrap();
+    let before = signals_of(&bench, "picky").await;
+    let mut connection = bench.connection().await;
+    redis::cmd("DEL").arg(key("csv:X:1m", "ma:csv:X:3m")).exec_async(&mut connection).await.unwrap();
+    let _worker = bench.worker();
+    // The last candle of three minutes closes when this one does: as of its open, the one before counts.
+    bench.publish("csv:X:1m", &zigzag(122, 122, 1)).await;
+    bench.wait_settled("csv:X:1m").await;
+    assert_eq!(signals_of(&bench, "picky").await, before + 1);
+}

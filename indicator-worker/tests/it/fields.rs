@@ -57,3 +57,25 @@ async fn fields_are_named_as_they_were_written_and_go_with_their_value() {
     );
     worker.kill().unwrap();
 }
+
+/// Without its history an indicator that needs more of the past than the last close warms again, and its old value goes.
+#[tokio::test]
+async fn a_lost_history_leaves_no_old_value_behind() {
+    let config = "[[indicators]]\nseries = [\"*\"]\ncompute = [\"ema(2)\", \"atr(2)\", \"rsi(2)\", \"kama(2)\", \"adx(2)\", \"zlema(6)\", \"rsi(2, hl2)\", \"sma(2)\"]\n";
+    let bench = Bench::start(RedisOptions::default(), config).await;
+    let mut worker = bench.worker();
+    for minute in 1..=9 {
+        publish(&bench, minute, &(100 + minute * minute % 7).to_string(), "1").await;
+    }
+    bench.wait_settled(SERIES).await;
+    let names = |hash| shown(&hash).into_iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(bench.hash(SERIES).await).len(), 10);
+    worker.kill().unwrap();
+    let mut connection = bench.connection().await;
+    redis::cmd("DEL").arg(key(SERIES, &format!("ohlcv:{SERIES}"))).exec_async(&mut connection).await.unwrap();
+    let _worker = bench.worker();
+    publish(&bench, 10, "300", "1").await;
+    bench.wait_settled(SERIES).await;
+    // The average of two has the last close and this one.
+    assert_eq!(names(bench.hash(SERIES).await), ["atr(2)", "ema(2)", "rsi(2)", "sma(2)"]);
+}
