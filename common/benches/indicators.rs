@@ -104,8 +104,43 @@ macro_rules! beside {
     };
 }
 
+/// What a candle of ours is made of: the kernel's step; the window, which moves on once for all indicators of a series; and
+/// the value as a float, which is needed where it is shown, not where two averages are compared.
+fn parts(criterion: &mut Criterion, text: &str, candles: &[ClosedCandle]) {
+    let spec: IndicatorSpec = text.parse().unwrap();
+    let units = candles.iter().fold(Units::default(), |units, candle| units.with(candle).unwrap());
+    let samples: Vec<Sample> = candles.iter().map(|candle| Sample::new(candle, units).unwrap()).collect();
+    let (mut indicator, mut window) = (Indicator::new(spec), Window::new(&spec.needs()));
+    for sample in &samples {
+        indicator.step(sample, &window);
+        window.push(sample);
+    }
+    let mut group = criterion.benchmark_group(format!("{text} in parts"));
+    group.throughput(Throughput::Elements((CANDLES * PASSES) as u64));
+    let passes = || (0..PASSES).flat_map(|_| &samples);
+    group.bench_function("value", |bencher| {
+        let value =
+            |indicator: &Indicator| indicator.reading(Output::MAIN, units.price.scale).map_or(0.0, Reading::to_f64);
+        bencher.iter(|| {
+            for _ in 0..CANDLES * PASSES {
+                black_box(value(black_box(&indicator)));
+            }
+        });
+    });
+    group.bench_function("step", |bencher| {
+        bencher.iter(|| passes().for_each(|sample| black_box(&mut indicator).step(sample, &window)));
+    });
+    group.bench_function("window", |bencher| {
+        bencher.iter(|| passes().for_each(|sample| black_box(&mut window).push(sample)))
+    });
+    group.finish();
+}
+
 fn indicators(criterion: &mut Criterion) {
     let candles = candles();
+    for text in ["sma(50)", "wma(50)", "ema(50)", "rma(14)"] {
+        parts(criterion, text, &candles);
+    }
     let floats: Vec<Floats> = candles
         .iter()
         .map(|candle| Floats {

@@ -159,7 +159,10 @@ impl WarmUp {
 
     #[inline]
     pub(super) fn step(&mut self) {
-        self.0 = self.0.saturating_sub(1);
+        // Nothing is written any more once it is over.
+        if self.0 > 0 {
+            self.0 -= 1;
+        }
     }
 
     /// Whether there is a value by now.

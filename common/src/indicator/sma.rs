@@ -6,7 +6,6 @@
 use super::arguments::{Arguments, Parameter, Source};
 use super::kernel::{About, Kernel, Reach, Unit, WarmUp, Weight};
 use super::reading::Reading;
-use super::rolling::RollingSum;
 use super::sample::{Finer, Sample};
 use super::window::{Needs, Values, Window};
 
@@ -14,9 +13,10 @@ use super::window::{Needs, Values, Window};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sma {
     source: Source,
+    period: u16,
     divisor: i128,
     warm_up: WarmUp,
-    sum: RollingSum,
+    sum: i128,
 }
 
 impl Kernel for Sma {
@@ -42,23 +42,25 @@ impl Kernel for Sma {
     fn new(arguments: &Arguments) -> Self {
         let (n, source) = (arguments.period(), arguments.source);
         let divisor = i128::from(n) * source.divisor();
-        Self { source, divisor, warm_up: WarmUp::of(n), sum: RollingSum::new(n, 0) }
+        Self { source, period: n, divisor, warm_up: WarmUp::of(n), sum: 0 }
     }
 
     #[inline]
     fn step(&mut self, sample: &Sample, past: &Window) {
         self.warm_up.step();
-        self.sum.step(Values::of(self.source, sample, past));
+        let values = Values::of(self.source, sample, past);
+        // The difference first: the sum then waits for one addition, not for two.
+        self.sum = self.sum.wrapping_add(values.now().wrapping_sub(values.ago(self.period)));
     }
 
     #[inline]
     fn reading(&self, _output: usize, scale: u8) -> Option<Reading> {
-        let mean = Reading::Exact { numerator: self.sum.get(), denominator: self.divisor, scale };
+        let mean = Reading::Exact { numerator: self.sum, denominator: self.divisor, scale };
         self.warm_up.is_over().then_some(mean)
     }
 
     fn rescale(&mut self, finer: Finer) {
-        self.sum.rescale(finer.price);
+        self.sum = self.sum.wrapping_mul(finer.price);
     }
 }
 

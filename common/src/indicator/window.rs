@@ -230,6 +230,12 @@ impl<'a> Values<'a> {
         Self { now: sample.ticks(field), column: past.column(field) }
     }
 
+    /// The ticks now.
+    #[inline]
+    pub(super) fn now(self) -> i128 {
+        self.now
+    }
+
     /// The ticks `candles` ago, not more than the indicator needs: 0 is now.
     #[inline]
     pub(super) fn ago(self, candles: u16) -> i128 {

@@ -88,7 +88,7 @@ fn ordinary_series_have_room_for_every_average() {
     for text in ALL.iter().chain(&[
         "sma(5000)",
         "wma(5000)",
-        "trima(5000)",
+        "trima(4999)",
         "hma(1000)",
         "alma(1000)",
         "vwma(5000)",
