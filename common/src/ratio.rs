@@ -41,26 +41,13 @@ const POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
-/// Powers of ten that are exact in an `f64`, as whole numbers.
-const WHOLE_POWERS: [i64; 16] = {
-    let mut powers = [1; 16];
-    let mut at = 1;
-    while at < powers.len() {
-        powers[at] = 10 * powers[at - 1];
-        at += 1;
-    }
-    powers
-};
-
 /// `10^scale`.
 pub(crate) fn power_of_ten(scale: u8) -> f64 {
     POWERS.get(usize::from(scale)).copied().unwrap_or_else(|| 10_f64.powi(scale.into()))
 }
 
-/// Whether an `f64` holds the number.
-fn is_exact(number: i64) -> bool {
-    number.unsigned_abs() <= 1 << 53
-}
+/// Whole numbers below this are exact in an `f64`.
+const EXACT: f64 = (1_u64 << 53) as f64;
 
 /// The nearest `f64`: quick for what 64 bits hold, which is all but always.
 pub(crate) fn float(number: i128) -> f64 {
@@ -70,35 +57,23 @@ pub(crate) fn float(number: i128) -> f64 {
 /// The `f64` nearest to `numerator / (denominator × 10^scale)`. `denominator` is above zero.
 #[inline]
 pub fn to_f64(numerator: i128, denominator: i128, scale: u8) -> f64 {
-    // Both sides are exact, so the one division rounds once.
-    match (i64::try_from(numerator), POWERS.get(usize::from(scale))) {
-        (Ok(ticks @ -0x20_0000_0000_0000..=0x20_0000_0000_0000), Some(power)) if denominator == 1 => {
-            ticks as f64 / power
+    let power = POWERS.get(usize::from(scale));
+    if let (Ok(top), Ok(bottom), Some(power)) = (i64::try_from(numerator), i64::try_from(denominator), power) {
+        // Below 2^53 no conversion rounds, nor does the product of whole numbers, nor a power of ten: the one division does.
+        let (top, whole) = (top as f64, bottom as f64 * power);
+        if top.abs() < EXACT && (whole < EXACT || bottom == 1) {
+            return top / whole;
         }
-        _ => quotient(numerator, denominator, scale),
-    }
-}
-
-#[inline]
-fn quotient(numerator: i128, denominator: i128, scale: u8) -> f64 {
-    let narrow = (i64::try_from(numerator), i64::try_from(denominator), WHOLE_POWERS.get(usize::from(scale)));
-    if let (Ok(top), Ok(bottom), Some(power)) = narrow
-        && let Some(whole) = bottom.checked_mul(*power)
-        && is_exact(top)
-        && is_exact(whole)
-    {
-        return top as f64 / whole as f64;
     }
     wide_quotient(numerator, denominator, scale)
 }
 
 fn wide_quotient(numerator: i128, denominator: i128, scale: u8) -> f64 {
-    let whole = 10_i128.checked_pow(scale.into()).and_then(|unit| denominator.checked_mul(unit));
-    let Some(whole) = whole else {
+    match 10_i128.checked_pow(scale.into()).and_then(|unit| denominator.checked_mul(unit)) {
+        Some(whole) => nearest(numerator, whole),
         // Beyond any price: the last bit may differ.
-        return numerator as f64 / denominator as f64 / power_of_ten(scale);
-    };
-    nearest(numerator, whole)
+        None => numerator as f64 / denominator as f64 / power_of_ten(scale),
+    }
 }
 
 /// Divides to 55 binary digits or more, two beyond what a double holds, then rounds once.

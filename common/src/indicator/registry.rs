@@ -57,14 +57,14 @@ macro_rules! registry {
             #[inline]
             pub(super) fn step(&mut self, sample: &Sample, past: &Window) {
                 match self {
-                    $(Self::$name(kernel) => kernel.step(sample, past),)*
+                    $(Self::$name(kernel) => step(kernel, sample, past),)*
                 }
             }
 
             #[inline]
             pub(super) fn reading(&self, output: usize, scale: u8) -> Option<Reading> {
                 match self {
-                    $(Self::$name(kernel) => kernel.reading(output, scale),)*
+                    $(Self::$name(kernel) => reading(kernel, output, scale),)*
                 }
             }
 
@@ -87,6 +87,17 @@ macro_rules! registry {
             }
         }
     };
+}
+
+/// Each kernel by itself: all of them in one function would save as many registers as the largest needs, each time.
+#[inline(never)]
+fn step<K: Kernel>(kernel: &mut K, sample: &Sample, past: &Window) {
+    kernel.step(sample, past);
+}
+
+#[inline(never)]
+fn reading<K: Kernel>(kernel: &K, output: usize, scale: u8) -> Option<Reading> {
+    kernel.reading(output, scale)
 }
 
 // Large states are boxed, so that a small one does not take their room.
