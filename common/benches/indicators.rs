@@ -131,7 +131,7 @@ fn parts(criterion: &mut Criterion, text: &str, candles: &[ClosedCandle]) {
         bencher.iter(|| passes().for_each(|sample| black_box(&mut indicator).step(sample, &window)));
     });
     group.bench_function("window", |bencher| {
-        bencher.iter(|| passes().for_each(|sample| black_box(&mut window).push(sample)))
+        bencher.iter(|| passes().for_each(|sample| black_box(&mut window).push(sample)));
     });
     group.finish();
 }
