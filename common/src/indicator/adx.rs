@@ -5,6 +5,8 @@
 //! `n`th part with every candle. `di = 100 movement / range`, `dx = 100 |plus_di - minus_di| / (plus_di + minus_di)`,
 //! and the index is Wilder's average of `dx`, begun with the mean of `n`. First value at index `2 n - 1`, as
 //! TA-Lib's `ADX` (J. W. Wilder, 1978); it stays as it is while nothing has moved at all.
+//! Movements are compared in whole ticks: where they tie, neither counts, while floats let rounding choose one. Both
+//! directions are shown from the index's first value on; TA-Lib's begin at `n`.
 
 use super::arguments::{Arguments, Parameter, Source};
 use super::bytes::Bytes;
@@ -165,8 +167,8 @@ impl Kernel for Adx {
 impl Adx {
     /// Takes the candle's index into the average. Where nothing has moved so far there is none: it counts as nothing
     /// for the mean that begins the average, and not at all afterwards.
-    fn average_in(&mut self, Sums { plus, minus, range }: Sums<f64>) {
-        let (plus, minus) = if range > 0.0 { (plus / range, minus / range) } else { (0.0, 0.0) };
+    fn average_in(&mut self, Sums { plus, minus, .. }: Sums<f64>) {
+        // Both would be divided by the same range, which leaves their relation as it is.
         if plus + minus > 0.0 {
             self.average.step_value(self.by, 100.0 * ((plus - minus).abs() / (plus + minus)));
         } else if self.average.get().is_none() {

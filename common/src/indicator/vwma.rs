@@ -1,7 +1,7 @@
 //! Volume weighted moving average: `Σ x v / Σ v` over the last `n` candles.
 //!
-//! First value at index `n - 1`, as TA-Lib's `VWMA`; none while nothing was traded in the whole window. Both sums are
-//! whole numbers.
+//! First value at index `n - 1`, as TA-Lib's `VWMA`; none while nothing was traded in the whole window, where TA-Lib
+//! answers with a number. Both sums are whole numbers.
 
 use super::arguments::{Arguments, Parameter, Source};
 use super::kernel::{About, Kernel, Reach, Unit, WarmUp, Weight};
