@@ -149,7 +149,7 @@ fn true_ranges(period: usize, candles: &[Candle]) -> Vec<Option<f64>> {
         let before = previous.replace(candle.close).unwrap_or(candle.close);
         ranges.push(candle.high.max(before) - candle.low.min(before));
     }
-    seeded(period, 1, &ranges, |average, range| average + (range - average) / period as f64)
+    seeded(period, 1, &ranges, |average, range| average + (range - average) * (1.0 / period as f64))
 }
 
 /// Averages values: the mean of the first `period`, after `skipped` ones, then step by step.

@@ -1,4 +1,4 @@
-//! Wilder's moving average, also called smoothed: `r = r[1] + (x - r[1]) / n`.
+//! Wilder's moving average, also called smoothed: `r = r[1] + k (x - r[1])` with `k = 1 / n`.
 //!
 //! Seeded by the mean of its first `n` values, so that the first value is at index `n - 1`, as TA-Lib's
 //! `RMA` (J. W. Wilder, *New Concepts in Technical Trading Systems*, 1978).
@@ -23,7 +23,7 @@ impl Kernel for Rma {
     const ABOUT: About = About {
         name: "rma",
         title: "Wilder's moving average",
-        formula: "r = r[1] + (x - r[1]) / n, begun with sma(n)",
+        formula: "r = r[1] + k (x - r[1]), k = 1 / n, begun with sma(n)",
         parameters: &[Parameter::Period("n", 1), Parameter::Source],
         further: &[],
         unit: Unit::Price,
