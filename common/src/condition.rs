@@ -123,7 +123,7 @@ impl Condition {
         let mut conditions = vec![Self::read(&mut cursor)?];
         while !cursor.rest().is_empty() {
             if cursor.word() != Some("and") {
-                return Err(cursor.misread("conditions are joined by and"));
+                return Err(cursor.misread("conditions are joined by and; there is no or, and no arithmetic"));
             }
             conditions.push(Self::read(&mut cursor)?);
         }
@@ -137,10 +137,10 @@ impl Condition {
         let right = Term::read(cursor)?;
         let condition = Self { left, comparison, right };
         match (left.line(), right.line()) {
-            (None, None) => Err(cursor.misread(format!("{condition} compares two numbers"))),
-            _ if left == right => Err(cursor.misread(format!("{condition} compares a value with itself"))),
+            (None, None) => Err(Misread::anywhere(format!("{condition} compares two numbers"))),
+            _ if left == right => Err(Misread::anywhere(format!("{condition} compares a value with itself"))),
             (Some(one), Some(other)) if one.unit() != other.unit() => {
-                Err(cursor.misread(format!("{one} and {other} are of different kinds: they can't be compared")))
+                Err(Misread::anywhere(format!("{one} and {other} are of different kinds: they can't be compared")))
             }
             _ => Ok(condition),
         }
@@ -199,9 +199,9 @@ mod tests {
                 "rsi(14) < 70 and clos > ema(200)",
                 "\"clos\" is neither a price (open high low close hl2 hlc3 ohlc4) nor an indicator such as ema(50) (at character 18)",
             ),
-            ("rsi(14) < 70 or adx(14) > 20", "joined by and (at character 14)"),
+            ("rsi(14) < 70 or adx(14) > 20", "joined by and; there is no or, and no arithmetic (at character 14)"),
             ("rsi(14) = 70", "one of < <= > >= is missing here (at character 9)"),
-            ("30 < rsi(14) < 70", "joined by and (at character 14)"),
+            ("30 < rsi(14) < 70", "joined by and; there is no or, and no arithmetic (at character 14)"),
             ("rsi(0) < 70", "from 1 to 5000 (at character 5)"),
             ("1 < 2", "compares two numbers"),
             ("sma(5) > sma( 5 )", "compares a value with itself"),

@@ -87,6 +87,11 @@ impl<'a> Cursor<'a> {
         &self.text[self.at..]
     }
 
+    /// Makes what comes next the token that is complained about.
+    pub(crate) fn look(&mut self) {
+        self.token = self.at;
+    }
+
     /// A complaint about the last token.
     pub(crate) fn misread(&self, what: impl Into<String>) -> Misread {
         Misread { what: what.into(), character: Some(self.text[..self.token].chars().count() + 1) }

@@ -1,5 +1,6 @@
 //! `indicator-worker show`: the state of one series, for people or programs.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ impl Shown<'_> {
         let number = |name: &str| self.fields.text(name).and_then(|text| text.parse::<i64>().ok());
         let indicators: Map<String, Value> = self
             .indicators()
+            .into_iter()
             .map(|(name, value)| (name, value.parse::<f64>().map_or(Value::Null, Value::from)))
             .collect();
         json!({
@@ -97,14 +99,11 @@ impl Shown<'_> {
         rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect::<Vec<_>>().concat()
     }
 
-    /// Names and values of the indicators that have one, as they stand in the hash.
-    fn indicators(&self) -> impl Iterator<Item = (String, String)> {
+    /// Names and values of the indicators that have one, by name.
+    fn indicators(&self) -> BTreeMap<String, String> {
         let is_indicator = |name: &[u8]| name.contains(&b'(');
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        self.fields
-            .0
-            .iter()
-            .filter(move |(name, _)| is_indicator(name))
-            .map(move |(name, value)| (text(name), text(value)))
+        let shown = self.fields.0.iter().filter(|(name, _)| is_indicator(name));
+        shown.map(|(name, value)| (text(name), text(value))).collect()
     }
 }

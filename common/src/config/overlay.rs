@@ -175,9 +175,11 @@ impl Overlay {
         }
     }
 
-    /// Names the variable that a value came from, if one did.
+    /// Names the variable that a value came from, if one did: a list comes from one as a whole.
     fn from(&self, key: &str) -> String {
-        self.variables.get(key).map(|variable| format!(" (from {variable})")).unwrap_or_default()
+        let list = key.rfind('[').map(|end| &key[..end]);
+        let variable = self.variables.get(key).or_else(|| self.variables.get(list?));
+        variable.map(|variable| format!(" (from {variable})")).unwrap_or_default()
     }
 
     /// Whether the value under a key must not be shown.

@@ -292,7 +292,7 @@ fn conditions_are_checked_at_start_and_mistakes_pointed_at() {
         ("\"\"", "strategies[0].when[0] = \"\": here a number, a price such as close"),
         (
             "\"rsi(14) < 70, close > 1\"",
-            "strategies[0].when[0] = \"rsi(14) < 70, close > 1\": conditions are joined by and (at character 13)",
+            "strategies[0].when[0] = \"rsi(14) < 70, close > 1\": conditions are joined by and; there is no or",
         ),
         ("\"  clos > 1\"", "strategies[0].when[0] = \"  clos > 1\": \"clos\" is neither a price (open high low"),
         ("7", "strategies[0].when = 7: invalid type"),

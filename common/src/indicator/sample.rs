@@ -4,6 +4,7 @@
 //! nearest `f64` where a recursive average asks for it.
 
 use super::arguments::Source;
+use super::reading::Reading;
 use crate::candle::ClosedCandle;
 use crate::decimal::{Decimal, SCALE_MAX, WHOLE_DIGITS_MAX};
 use crate::ratio;
@@ -160,6 +161,11 @@ impl Sample {
             return self.close;
         }
         ratio::to_f64(self.ticks(Field::of(source)), source.divisor(), self.scale)
+    }
+
+    /// A price, exactly.
+    pub fn reading(&self, source: Source) -> Reading {
+        Reading::Exact { numerator: self.ticks(Field::of(source)), denominator: source.divisor(), scale: self.scale }
     }
 
     /// The decimals of the price's ticks.

@@ -64,16 +64,20 @@ impl IndicatorSpec {
     fn read(name: &str, cursor: &mut Cursor<'_>) -> Result<Self, Misread> {
         let found = Name::ALL.iter().copied().find(|known| known.about().name == name);
         let Some(found) = found else {
+            if let Some(found) = Name::ALL.iter().find(|known| known.about().name == name.to_ascii_lowercase()) {
+                return Err(cursor.misread(format!("{name:?} is written in lower case: {}", found.about().name)));
+            }
             let known: Vec<&str> = Name::ALL.iter().map(|known| known.about().name).collect();
             return Err(cursor.misread(format!("unknown indicator {name:?}, known: {}", known.join(" "))));
         };
+        let start = cursor.clone();
         let arguments = Arguments::read(name, found.about().parameters, cursor)?;
-        found.check(&arguments).map_err(|what| cursor.misread(what))?;
+        found.check(&arguments).map_err(|what| start.misread(what))?;
         let spec = Self { name: found, arguments };
         let needed = spec.needs().candles();
         if needed > usize::from(PERIOD_MAX) {
             let what = format!("{spec} looks back on {needed} candles: a history keeps {PERIOD_MAX}");
-            return Err(cursor.misread(what));
+            return Err(start.misread(what));
         }
         Ok(spec)
     }
@@ -84,9 +88,10 @@ impl FromStr for IndicatorSpec {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut cursor = Cursor::new(text);
-        let example = "not an indicator: write it as sma(50), for example";
+        let example = "not an indicator: write it as sma(50) or atr(14), for example";
         let name = cursor.word().filter(|_| cursor.peek("(")).ok_or_else(|| Misread::anywhere(example))?;
         let spec = Self::read(name, &mut cursor)?;
+        cursor.look();
         if cursor.rest().is_empty() { Ok(spec) } else { Err(cursor.misread(format!("nothing may follow {spec}"))) }
     }
 }
@@ -152,6 +157,9 @@ impl Line {
         if let Some(source) = Source::named(word).filter(|_| !cursor.peek("(")) {
             return Ok(Self::Price(source));
         }
+        if let Some(source) = Source::named(&word.to_ascii_lowercase()).filter(|source| source.as_str() != word) {
+            return Err(cursor.misread(format!("{word:?} is written in lower case: {source}")));
+        }
         if !cursor.peek("(") && !Name::ALL.iter().any(|name| name.about().name == word) {
             let prices = Source::ALL.map(Source::as_str).join(" ");
             return Err(
@@ -184,7 +192,7 @@ impl FromStr for Line {
         }
         let rest = cursor.clone().take("@");
         let hint = if rest { "; another timeframe is for when alone" } else { "" };
-        cursor.number();
+        cursor.look();
         Err(cursor.misread(format!("nothing may follow {line}{hint}")))
     }
 }
@@ -279,8 +287,10 @@ mod tests {
             ("atr()", "atr takes a period n here"),
             ("bbands(20)", "write it as bbands(n, k[, source])"),
             ("bbands(20, 0)", "from 0.001 to 100 (at character 12)"),
-            ("macd(26, 12, 9)", "must be shorter"),
-            ("sma(5) x", "nothing may follow sma(5)"),
+            ("macd(26, 12, 9)", "must be shorter than the second (at character 1)"),
+            ("sma(5) x", "nothing may follow sma(5) (at character 8)"),
+            ("macd(12,26,9).signal", "nothing may follow macd(12, 26, 9) (at character 14)"),
+            ("SMA(5)", "\"SMA\" is written in lower case: sma (at character 1)"),
             ("kama(5000)", "kama(5000) looks back on 5001 candles: a history keeps 5000"),
             ("hma(4931)", "hma(4931) looks back on 5001 candles"),
         ] {
@@ -293,6 +303,7 @@ mod tests {
             ("bbands(5, 2).mid", "of bbands(5, 2) there is .upper .lower to ask for by a point (at character 14)"),
             ("ema(5)@4h", "another timeframe is for when alone (at character 7)"),
             ("rsi", "write it as rsi(n[, source])"),
+            ("Close", "\"Close\" is written in lower case: close"),
         ] {
             assert!(line(text).is_err_and(|error| error.contains(part)), "{text}: {:?}", line(text));
         }

@@ -154,7 +154,7 @@ impl SeriesState {
                 (Some(slot), _) => slot,
                 // Only the whole history can tell how it must warm again.
                 (None, Past::Tail) => return None,
-                (None, Past::Whole(history)) => warm(*spec, history, saved)?,
+                (None, Past::Whole(history)) => warm(*spec, history, saved, |_, _| ())?,
                 (None, Past::Lost) => {
                     Slot::new(Indicator::over(*spec, &self.window, saved.units.price.scale), withheld(*spec, false))
                 }
@@ -165,13 +165,38 @@ impl SeriesState {
             self.orders[at] = self.order(strategy.fast, strategy.slow);
         }
         for (at, (line, value)) in plan.exports.iter().enumerate() {
-            self.tracks[at] = saved.track(*line).unwrap_or_else(|| {
-                let mut track = Track::default();
-                track.push(self.timeframe.close_time(saved.last()), self.reading(*value));
-                track
-            });
+            self.tracks[at] = match (saved.track(*line), past) {
+                (Some(track), _) => track,
+                (None, Past::Tail) => return None,
+                (None, Past::Whole(history)) => self.retrace(*line, *value, history, saved)?,
+                (None, Past::Lost) => self.retrace(*line, *value, &History::default(), saved)?,
+            };
         }
         Some(())
+    }
+
+    /// Finds the last values of a line that nobody looked at until now, from the history; the newest is the state's own.
+    fn retrace(&self, line: Line, value: Value, history: &History, saved: &SavedState) -> Option<Track> {
+        let mut track = Track::default();
+        let mut remember = |open_time, reading| {
+            if open_time < saved.last() {
+                track.push(self.timeframe.close_time(open_time), reading);
+            }
+        };
+        let scale = saved.units.price.scale;
+        match line {
+            Line::Indicator(spec, output) => {
+                warm(spec, history, saved, |open_time, slot| remember(open_time, slot.reading(output, scale)))?;
+            }
+            Line::Price(source) => {
+                for past in &history.candles {
+                    let sample = Sample::new(&past.candle, saved.units)?;
+                    remember(past.candle.open_time(), Some(sample.reading(source)));
+                }
+            }
+        }
+        track.push(self.timeframe.close_time(saved.last()), self.reading(value));
+        Some(track)
     }
 
     /// Takes in a candle, and tells `found` what each strategy (by its place in the plan) found.
@@ -186,8 +211,7 @@ impl SeriesState {
         }
         let sample = self.sample(candle)?;
         for slot in &mut self.slots {
-            slot.indicator.step(&sample, &self.window);
-            slot.withheld = slot.withheld.saturating_sub(1);
+            slot.step(&sample, &self.window);
         }
         self.window.push(&sample);
         self.opened.push(open_time, self.timeframe.duration());
@@ -268,10 +292,7 @@ impl SeriesState {
                 let numerator = self.window.price(source, 1)?;
                 Some(Reading::Exact { numerator, denominator: source.divisor(), scale })
             }
-            Value::Indicator(place, output) => {
-                let slot = self.slots.get(place).filter(|slot| slot.withheld == 0 && slot.fits)?;
-                slot.indicator.reading(output, scale)
-            }
+            Value::Indicator(place, output) => self.slots.get(place)?.reading(output, scale),
             Value::Elsewhere(..) => None,
         }
     }
@@ -310,20 +331,36 @@ impl Slot {
     pub(super) fn new(indicator: Indicator, withheld: u32) -> Self {
         Self { indicator, withheld, fits: true }
     }
+
+    fn reading(&self, output: Output, scale: u8) -> Option<Reading> {
+        (self.withheld == 0 && self.fits).then(|| self.indicator.reading(output, scale)).flatten()
+    }
+
+    fn step(&mut self, sample: &Sample, past: &Window) {
+        self.indicator.step(sample, past);
+        self.withheld = self.withheld.saturating_sub(1);
+    }
 }
 
-/// Runs one indicator over the history alone.
-fn warm(spec: IndicatorSpec, history: &History, saved: &SavedState) -> Option<Slot> {
-    let (mut indicator, mut window) = (Indicator::new(spec), Window::new(&spec.needs()));
-    for past in &history.candles {
-        let sample = Sample::new(&past.candle, saved.units)?;
-        indicator.step(&sample, &window);
-        window.push(&sample);
-    }
+/// Runs one indicator over the history alone, and tells `after` how it stands after each candle.
+fn warm(
+    spec: IndicatorSpec,
+    history: &History,
+    saved: &SavedState,
+    mut after: impl FnMut(UnixMillis, &Slot),
+) -> Option<Slot> {
     // A history that was lost and began anew looks complete; only the count of candles tells.
     let is_complete = history.complete && history.candles.len() as u64 == saved.candles();
-    let seen = u32::try_from(history.candles.len()).unwrap_or(u32::MAX);
-    Some(Slot::new(indicator, withheld(spec, is_complete).saturating_sub(seen)))
+    let mut slot = Slot::new(Indicator::new(spec), withheld(spec, is_complete));
+    slot.fits = spec.fits(saved.units);
+    let mut window = Window::new(&spec.needs());
+    for past in &history.candles {
+        let sample = Sample::new(&past.candle, saved.units)?;
+        slot.step(&sample, &window);
+        window.push(&sample);
+        after(past.candle.open_time(), &slot);
+    }
+    Some(slot)
 }
 
 /// For how many candles a value is kept back that is seeded with the next one.

@@ -224,3 +224,28 @@ async fn a_rebuilt_series_remembers_what_it_was() {
     bench.wait_settled("csv:X:1m").await;
     assert_eq!(signals_of(&bench, "picky").await, before + 1);
 }
+
+/// A condition that is new finds what it looks at in the history: not the newest value alone.
+#[tokio::test]
+async fn a_new_condition_knows_what_was() {
+    let plain = strategy("plain", "sma(1)", "sma(3)").replace("[\"*\"]", "[\"*:*:1m\"]");
+    let bench = Bench::start(RedisOptions::default(), &plain).await;
+    let mut worker = bench.worker();
+    // The candles of three minutes are ahead by an hour, as when one series is fetched before the other.
+    bench.publish("csv:X:3m", &zigzag(1, 30, 3)).await;
+    bench.publish("csv:X:1m", &zigzag(1, 30, 1)).await;
+    bench.wait_settled("csv:X:1m").await;
+    worker.kill().unwrap();
+    let file = std::fs::read_to_string(bench.file()).unwrap();
+    let (head, _) = file.split_once("[[strategies]]").unwrap();
+    let when = "sma(2)@3m > ema(2)@3m and high@3m >= close@3m";
+    std::fs::write(bench.file(), format!("{head}{}", config(when))).unwrap();
+    let before = signals_of(&bench, "plain").await;
+    let _worker = bench.worker();
+    bench.publish("csv:X:1m", &zigzag(31, 60, 1)).await;
+    bench.wait_settled("csv:X:1m").await;
+    assert_eq!(signals_of(&bench, "plain").await, before + 30);
+    // Of two values the average stands above the exponential one whenever the last candle was the lower of the two:
+    // for three of six minutes.
+    assert_eq!(signals_of(&bench, "picky").await, 15);
+}
