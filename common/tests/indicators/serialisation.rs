@@ -37,10 +37,8 @@ fn every_indicator_is_tried() {
 
 #[test]
 fn every_indicator_survives_at_every_candle() {
-    // Of the long ones the first candles, which hold every phase of warming up, and the tick-rich minute ones whole.
     for file in bundled::FILES {
-        let candles = bundled_candles(file);
-        assert_restored_at_every_candle(file, &candles[..candles.len().min(260)]);
+        assert_restored_at_every_candle(file, &bundled_candles(file));
     }
     assert_restored_at_every_candle("walk", &walk(21, 300, 2, 10_000, 30));
 }
