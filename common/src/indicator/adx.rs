@@ -179,7 +179,7 @@ impl Adx {
 
 #[cfg(test)]
 mod tests {
-    use crate::indicator::table::{bar, check_candles, check_candles_output};
+    use crate::indicator::table::{bar, check_candles};
 
     #[test]
     fn movements_are_weighed_against_each_other() {
@@ -187,7 +187,7 @@ mod tests {
         let bars = [bar("10", "9", "9"), bar("12", "10", "11"), bar("13", "11", "12"), bar("12.5", "8", "8")];
         // Sums: (2, 0, 3), then (2, 0, 3.5), then (1, 3, 6.25): dx is 100, then 50; their mean begins the average.
         check_candles("adx(2)", &bars, &[None, None, None, Some(75.0)]);
-        check_candles_output("adx(2).plus_di", &bars, &[None, None, None, Some(100.0 / 6.25)]);
-        check_candles_output("adx(2).minus_di", &bars, &[None, None, None, Some(300.0 / 6.25)]);
+        check_candles("adx(2).plus_di", &bars, &[None, None, None, Some(100.0 / 6.25)]);
+        check_candles("adx(2).minus_di", &bars, &[None, None, None, Some(300.0 / 6.25)]);
     }
 }

@@ -3,22 +3,18 @@
 //! Each of the two is seeded by the mean of its first `n` values, so that the first value is at index
 //! `2 (n - 1)`, as TA-Lib's `DEMA` (P. G. Mulloy, 1994).
 
-use super::arguments::{Arguments, Parameter, Source};
+use super::arguments::{Arguments, Parameter};
 use super::bytes::Bytes;
-use super::kernel::{About, Kernel, Reach, Unit, Weight};
+use super::cascade::{Cascade, weight};
+use super::kernel::{About, Kernel, Reach, Unit};
 use super::reading::Reading;
 use super::sample::{Finer, Sample};
-use super::seeded::{SeededByTicks, SeededByValues, Smoothing};
+use super::seeded::Smoothing;
 use super::window::{Needs, Window};
 
 /// Two averages in a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Dema {
-    source: Source,
-    by: Smoothing,
-    first: SeededByTicks,
-    second: SeededByValues,
-}
+pub(super) struct Dema(Cascade<1>);
 
 impl Kernel for Dema {
     const ABOUT: About = About {
@@ -32,49 +28,34 @@ impl Kernel for Dema {
 
     fn reach(arguments: &Arguments) -> Reach {
         let n = usize::from(arguments.period());
-        Reach {
-            first: 2 * (n - 1),
-            needs: Needs::NONE,
-            settling: Some(13 * n + 1),
-            weight: Weight::of_prices(i128::from(arguments.period()) * arguments.source.divisor()),
-        }
+        Reach { first: 2 * (n - 1), needs: Needs::NONE, settling: Some(13 * n + 1), weight: weight(arguments) }
     }
 
     fn new(arguments: &Arguments) -> Self {
-        Self {
-            source: arguments.source,
-            by: Smoothing::exponential(arguments.period()),
-            first: SeededByTicks::new(),
-            second: SeededByValues::new(),
-        }
+        Self(Cascade::new(arguments.source, Smoothing::exponential(arguments.period())))
     }
 
     #[inline]
     fn step(&mut self, sample: &Sample, _past: &Window) {
-        self.first.step_price(self.by, self.source, sample);
-        if let Some(first) = self.first.get() {
-            self.second.step_value(self.by, first);
-        }
+        self.0.step(sample);
     }
 
     #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
-        let (first, second) = (self.first.get()?, self.second.get()?);
-        Some(Reading::Float(first + (first - second)))
+        let (first, [second]) = (self.0.first()?, self.0.further());
+        Some(Reading::Float(first + (first - second?)))
     }
 
     fn rescale(&mut self, finer: Finer) {
-        self.first.rescale(finer.price);
+        self.0.rescale(finer);
     }
 
     fn save(&self, out: &mut Vec<u8>) {
-        self.first.save(out);
-        self.second.save(out);
+        self.0.save(out);
     }
 
     fn load(&mut self, bytes: &mut Bytes<'_>) -> Option<()> {
-        self.first.load(self.by, bytes)?;
-        self.second.load(self.by, bytes)
+        self.0.load(bytes)
     }
 }
 

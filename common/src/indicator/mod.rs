@@ -14,6 +14,7 @@ mod arguments;
 mod atr;
 mod bbands;
 mod bytes;
+mod cascade;
 mod dema;
 mod ema;
 mod hma;

@@ -3,21 +3,18 @@
 //! Seeded by the mean of its first `n` values, so that the first value is at index `n - 1`, as TA-Lib's
 //! `RMA` (J. W. Wilder, *New Concepts in Technical Trading Systems*, 1978).
 
-use super::arguments::{Arguments, Parameter, Source};
+use super::arguments::{Arguments, Parameter};
 use super::bytes::Bytes;
-use super::kernel::{About, Kernel, Reach, Unit, Weight};
+use super::cascade::{Cascade, weight};
+use super::kernel::{About, Kernel, Reach, Unit};
 use super::reading::Reading;
 use super::sample::{Finer, Sample};
-use super::seeded::{SeededByTicks, Smoothing};
+use super::seeded::Smoothing;
 use super::window::{Needs, Window};
 
 /// The average, or the sum that will seed it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Rma {
-    source: Source,
-    by: Smoothing,
-    average: SeededByTicks,
-}
+pub(super) struct Rma(Cascade<0>);
 
 impl Kernel for Rma {
     const ABOUT: About = About {
@@ -31,39 +28,33 @@ impl Kernel for Rma {
 
     fn reach(arguments: &Arguments) -> Reach {
         let n = usize::from(arguments.period());
-        Reach {
-            first: n - 1,
-            needs: Needs::NONE,
-            settling: Some(19 * n + 1),
-            weight: Weight::of_prices(i128::from(arguments.period()) * arguments.source.divisor()),
-        }
+        Reach { first: n - 1, needs: Needs::NONE, settling: Some(19 * n + 1), weight: weight(arguments) }
     }
 
     fn new(arguments: &Arguments) -> Self {
-        let by = Smoothing::wilder(arguments.period());
-        Self { source: arguments.source, by, average: SeededByTicks::new() }
+        Self(Cascade::new(arguments.source, Smoothing::wilder(arguments.period())))
     }
 
     #[inline]
     fn step(&mut self, sample: &Sample, _past: &Window) {
-        self.average.step_price(self.by, self.source, sample);
+        self.0.step(sample);
     }
 
     #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
-        self.average.get().map(Reading::Float)
+        self.0.first().map(Reading::Float)
     }
 
     fn rescale(&mut self, finer: Finer) {
-        self.average.rescale(finer.price);
+        self.0.rescale(finer);
     }
 
     fn save(&self, out: &mut Vec<u8>) {
-        self.average.save(out);
+        self.0.save(out);
     }
 
     fn load(&mut self, bytes: &mut Bytes<'_>) -> Option<()> {
-        self.average.load(self.by, bytes)
+        self.0.load(bytes)
     }
 }
 

@@ -5,12 +5,13 @@
 //! value is at index `6 (n - 1)`, as TA-Lib's `T3` (T. Tillson, 1998). The four factors add up to one, so the
 //! sum is taken of distances from `e3`: a constant price stays what it is.
 
-use super::arguments::{Arguments, Parameter, Source};
+use super::arguments::{Arguments, Parameter};
 use super::bytes::Bytes;
-use super::kernel::{About, Kernel, Reach, Unit, Weight};
+use super::cascade::{Cascade, weight};
+use super::kernel::{About, Kernel, Reach, Unit};
 use super::reading::Reading;
 use super::sample::{Finer, Sample};
-use super::seeded::{SeededByTicks, SeededByValues, Smoothing};
+use super::seeded::Smoothing;
 use super::window::{Needs, Window};
 
 /// The volume factor.
@@ -21,13 +22,7 @@ const C3: f64 = -6.0 * V * V - 3.0 * V - 3.0 * V * V * V;
 
 /// Six averages in a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct T3 {
-    source: Source,
-    by: Smoothing,
-    first: SeededByTicks,
-    /// The second to the sixth.
-    others: [SeededByValues; 5],
-}
+pub(super) struct T3(Cascade<5>);
 
 impl Kernel for T3 {
     const ABOUT: About = About {
@@ -45,49 +40,36 @@ impl Kernel for T3 {
             first: 6 * (n - 1),
             needs: Needs::NONE,
             settling: Some((37 * n).div_ceil(2) + 1),
-            weight: Weight::of_prices(i128::from(arguments.period()) * arguments.source.divisor()),
+            weight: weight(arguments),
         }
     }
 
     fn new(arguments: &Arguments) -> Self {
-        Self {
-            source: arguments.source,
-            by: Smoothing::exponential(arguments.period()),
-            first: SeededByTicks::new(),
-            others: [SeededByValues::new(); 5],
-        }
+        Self(Cascade::new(arguments.source, Smoothing::exponential(arguments.period())))
     }
 
     #[inline]
     fn step(&mut self, sample: &Sample, _past: &Window) {
-        self.first.step_price(self.by, self.source, sample);
-        let mut before = self.first.get();
-        for average in &mut self.others {
-            let Some(value) = before else { return };
-            average.step_value(self.by, value);
-            before = average.get();
-        }
+        self.0.step(sample);
     }
 
     #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
-        let [_, e3, e4, e5, e6] = self.others.map(SeededByValues::get);
+        let [_, e3, e4, e5, e6] = self.0.further();
         let (e3, e4, e5, e6) = (e3?, e4?, e5?, e6?);
         Some(Reading::Float(e3 + (C1 * (e6 - e3) + C2 * (e5 - e3) + C3 * (e4 - e3))))
     }
 
     fn rescale(&mut self, finer: Finer) {
-        self.first.rescale(finer.price);
+        self.0.rescale(finer);
     }
 
     fn save(&self, out: &mut Vec<u8>) {
-        self.first.save(out);
-        self.others.iter().for_each(|average| average.save(out));
+        self.0.save(out);
     }
 
     fn load(&mut self, bytes: &mut Bytes<'_>) -> Option<()> {
-        self.first.load(self.by, bytes)?;
-        self.others.iter_mut().try_for_each(|average| average.load(self.by, bytes))
+        self.0.load(bytes)
     }
 }
 

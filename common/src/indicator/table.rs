@@ -36,15 +36,11 @@ pub(super) fn check(spec: &str, closes: &[&str], expected: &[Option<f64>]) {
 /// The same for one of several values.
 pub(super) fn check_output(line: &str, closes: &[&str], expected: &[Option<f64>]) {
     let candles: Vec<ClosedCandle> = closes.iter().map(|close| traded(close, "0")).collect();
-    check_candles_output(line, &candles, expected);
+    check_candles(line, &candles, expected);
 }
 
 /// The same over whole candles.
-pub(super) fn check_candles(spec: &str, candles: &[ClosedCandle], expected: &[Option<f64>]) {
-    check_candles_output(spec, candles, expected);
-}
-
-pub(super) fn check_candles_output(line: &str, candles: &[ClosedCandle], expected: &[Option<f64>]) {
+pub(super) fn check_candles(line: &str, candles: &[ClosedCandle], expected: &[Option<f64>]) {
     let Ok(Line::Indicator(spec, output)) = line.parse::<Line>() else { panic!("{line} is no indicator") };
     let units = candles.iter().try_fold(Units::default(), Units::with).unwrap_or_default();
     let (mut indicator, mut window) = (Indicator::new(spec), Window::new(&Needs::NONE.and(spec.needs())));

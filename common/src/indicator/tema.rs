@@ -3,23 +3,18 @@
 //! Each is seeded by the mean of its first `n` values, so that the first value is at index `3 (n - 1)`, as
 //! TA-Lib's `TEMA` (P. G. Mulloy, 1994).
 
-use super::arguments::{Arguments, Parameter, Source};
+use super::arguments::{Arguments, Parameter};
 use super::bytes::Bytes;
-use super::kernel::{About, Kernel, Reach, Unit, Weight};
+use super::cascade::{Cascade, weight};
+use super::kernel::{About, Kernel, Reach, Unit};
 use super::reading::Reading;
 use super::sample::{Finer, Sample};
-use super::seeded::{SeededByTicks, SeededByValues, Smoothing};
+use super::seeded::Smoothing;
 use super::window::{Needs, Window};
 
 /// Three averages in a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Tema {
-    source: Source,
-    by: Smoothing,
-    first: SeededByTicks,
-    second: SeededByValues,
-    third: SeededByValues,
-}
+pub(super) struct Tema(Cascade<2>);
 
 impl Kernel for Tema {
     const ABOUT: About = About {
@@ -37,52 +32,36 @@ impl Kernel for Tema {
             first: 3 * (n - 1),
             needs: Needs::NONE,
             settling: Some((29 * n).div_ceil(2) + 1),
-            weight: Weight::of_prices(i128::from(arguments.period()) * arguments.source.divisor()),
+            weight: weight(arguments),
         }
     }
 
     fn new(arguments: &Arguments) -> Self {
-        Self {
-            source: arguments.source,
-            by: Smoothing::exponential(arguments.period()),
-            first: SeededByTicks::new(),
-            second: SeededByValues::new(),
-            third: SeededByValues::new(),
-        }
+        Self(Cascade::new(arguments.source, Smoothing::exponential(arguments.period())))
     }
 
     #[inline]
     fn step(&mut self, sample: &Sample, _past: &Window) {
-        self.first.step_price(self.by, self.source, sample);
-        if let Some(first) = self.first.get() {
-            self.second.step_value(self.by, first);
-        }
-        if let Some(second) = self.second.get() {
-            self.third.step_value(self.by, second);
-        }
+        self.0.step(sample);
     }
 
     #[inline]
     fn reading(&self, _output: usize, _scale: u8) -> Option<Reading> {
-        let (first, second, third) = (self.first.get()?, self.second.get()?, self.third.get()?);
+        let (first, [second, third]) = (self.0.first()?, self.0.further());
         // Written as a difference, so that a constant price stays what it is.
-        Some(Reading::Float(3.0 * (first - second) + third))
+        Some(Reading::Float(3.0 * (first - second?) + third?))
     }
 
     fn rescale(&mut self, finer: Finer) {
-        self.first.rescale(finer.price);
+        self.0.rescale(finer);
     }
 
     fn save(&self, out: &mut Vec<u8>) {
-        self.first.save(out);
-        self.second.save(out);
-        self.third.save(out);
+        self.0.save(out);
     }
 
     fn load(&mut self, bytes: &mut Bytes<'_>) -> Option<()> {
-        self.first.load(self.by, bytes)?;
-        self.second.load(self.by, bytes)?;
-        self.third.load(self.by, bytes)
+        self.0.load(bytes)
     }
 }
 
