@@ -88,6 +88,30 @@ impl Decimal {
         gathered.into_decimal(negative, scale)
     }
 
+    /// Reads a decimal as [`Decimal::read`] does; where it has more than [`SIGNIFICANT_DIGITS_MAX`] significant
+    /// digits, the rest of them is cut off.
+    ///
+    /// # Errors
+    ///
+    /// [`DecimalError`], when the text is no finite decimal or out of range.
+    pub fn read_cut(text: &[u8]) -> Result<Self, DecimalError> {
+        let read = Self::read(text);
+        if read != Err(DecimalError::TooManyDigits) {
+            return read;
+        }
+        let exponent = text.iter().position(|b| matches!(b, b'e' | b'E')).unwrap_or(text.len());
+        let (mut cut, mut digits) = (text.to_vec(), 0);
+        for byte in &mut cut[..exponent] {
+            if byte.is_ascii_digit() && (digits > 0 || *byte != b'0') {
+                digits += 1;
+                if digits > SIGNIFICANT_DIGITS_MAX {
+                    *byte = b'0';
+                }
+            }
+        }
+        Self::read(&cut)
+    }
+
     /// The number of decimals as written, less trailing zeros that did not fit.
     pub fn scale(self) -> u8 {
         u8::try_from(self.scale).unwrap_or(0)
@@ -317,6 +341,15 @@ mod tests {
         assert!(read("0.123456789012345678").is_ok());
         assert!(read("1.500000000000000000000000000").is_ok());
         assert_eq!(read("1.234567890123456789"), Err(DecimalError::TooManyDigits));
+        for (text, cut) in [
+            ("1.234567890123456789", "1.23456789012345678"),
+            ("-0.001234567890123456789e-2", "-0.0000123456789012345678"),
+            ("123456789012345678999.25", "123456789012345678000"),
+            ("42.50", "42.5"),
+        ] {
+            assert_eq!(Decimal::read_cut(text.as_bytes()), read(cut), "{text}");
+        }
+        assert_eq!(Decimal::read_cut(b"12345678901234567890x"), Err(DecimalError::Unreadable));
         assert!(read("1000000000000000000").is_ok());
         assert_eq!(read("1e29").map(|d| d.to_string()), Ok(format!("1{}", "0".repeat(29))));
         assert_eq!(read("1e30"), Err(DecimalError::OutOfRange));

@@ -105,6 +105,11 @@ impl Timeframe {
         })
     }
 
+    /// The length of a candle in milliseconds.
+    pub fn millis(self) -> i64 {
+        i64::try_from(self.duration().as_millis()).unwrap_or(i64::MAX)
+    }
+
     /// The close time of a candle that opened at `open_time`.
     pub fn close_time(self, open_time: UnixMillis) -> UnixMillis {
         open_time.after(self.duration())

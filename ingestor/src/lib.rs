@@ -16,6 +16,7 @@ pub mod resume;
 pub mod speed;
 pub mod summary;
 pub mod tally;
+pub mod venue;
 pub mod waiting;
 
 use anyhow::Result;
