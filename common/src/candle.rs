@@ -102,6 +102,11 @@ impl ClosedCandle {
         self.open_time
     }
 
+    /// All its numbers.
+    pub fn bar(&self) -> Bar {
+        self.bar
+    }
+
     /// First price.
     pub fn open(&self) -> Decimal {
         self.bar.open

@@ -6,6 +6,8 @@
 
 pub mod arguments;
 pub mod backpressure;
+pub mod calendar;
+pub mod live;
 pub mod pace;
 pub mod partition_stream;
 pub mod progress;

@@ -1,0 +1,4 @@
+//! Candles as they happen: from the feeds and the REST of venues into the candle streams, closed, complete, in order.
+
+pub mod grid;
+pub mod sequence;

@@ -1,0 +1,219 @@
+//! What an answer of REST means for a series.
+//!
+//! A row is believed when the venue marks it as closed, when the grace period after its end is over, or when the
+//! feed is known to have told of all that it holds; and never while it lacks something that the feed has told of:
+//! then REST is behind. A candle that is left out before one that is believed is not there.
+
+use std::collections::BTreeMap;
+
+use candlewire_common::candle::ClosedCandle;
+use candlewire_common::decimal::Decimal;
+use candlewire_common::time::UnixMillis;
+
+use super::plan::Job;
+use super::{Learned, Refused, Sequence, Stage, Step, UNHEARD_MAX};
+use crate::venue::Span;
+use crate::venue::answer::{Row, RowState};
+use crate::venue::profile::Closing;
+
+/// How often more history is asked for than there seemed to be.
+const EXTENSIONS_MAX: u32 = 5;
+
+/// History that is being gathered.
+#[derive(Debug)]
+pub(super) struct Warming {
+    /// What is asked for.
+    pub(super) span: Span,
+    /// The newest candle of the first question.
+    newest: UnixMillis,
+    rows: BTreeMap<UnixMillis, ClosedCandle>,
+    extensions: u32,
+}
+
+/// How a question ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The whole range was answered.
+    Answered,
+    /// It was given up.
+    Failed,
+}
+
+impl Sequence {
+    /// Takes rows of an answer, in open-time order. Those of a question that no longer counts change nothing.
+    /// What is wrong with a row is told to `refused`.
+    pub fn rows(
+        &mut self,
+        id: u64,
+        rows: &[Row],
+        now: UnixMillis,
+        steps: &mut Vec<Step>,
+        mut refused: impl FnMut(Refused),
+    ) {
+        for row in rows {
+            let Some(job) = self.job.filter(|job| job.id == id) else { return };
+            let candle = match self.check(row.open_time, row.bar, now) {
+                Ok(candle) => candle,
+                Err(error) => {
+                    refused(error);
+                    if now.since(self.rules.grid.after(row.open_time)) <= self.patience() || !self.attempts.are_enough()
+                    {
+                        self.doubt(row.open_time);
+                    }
+                    continue;
+                }
+            };
+            if matches!(self.stage, Stage::Warming(_)) {
+                self.gather(&candle, row.state, now);
+                continue;
+            }
+            if self.settled().is_some_and(|settled| row.open_time <= settled) {
+                if self.revises(row.open_time, &row.bar) {
+                    steps.push(Step::Revised(row.open_time));
+                }
+                continue;
+            }
+            self.job = Some(Job { shown: job.shown.max(Some(row.open_time)), ..job });
+            if row.open_time > job.want.span.last {
+                continue;
+            }
+            if !self.believes(row, now) {
+                self.doubt(row.open_time);
+            } else if job.doubted.is_none() {
+                self.take(candle, now, steps);
+            }
+        }
+    }
+
+    /// Notes the end of a question.
+    pub fn ended(&mut self, id: u64, ended: Ended, now: UnixMillis, steps: &mut Vec<Step>) {
+        let Some(job) = self.job.take_if(|job| job.id == id) else { return };
+        if matches!(self.stage, Stage::Warming(_)) {
+            match ended {
+                Ended::Answered => self.warmed(now, steps),
+                Ended::Failed => self.missed(job, true, now),
+            }
+            return;
+        }
+        self.drain(None, steps);
+        // A row of the candle that waits, or of a later one, shows that those before it are not there.
+        let waiting = self.waiting.first_key_value().map(|(waiting, _)| *waiting);
+        let is_clear = waiting.is_some_and(|waiting| job.doubted.is_none_or(|doubted| doubted >= waiting));
+        if ended == Ended::Answered && is_clear && job.shown >= waiting {
+            self.pass_over_gap(steps);
+        }
+        if self.settled() == job.settled {
+            self.missed(job, ended == Ended::Failed, now);
+        }
+    }
+
+    /// Notes a row that is not believed yet.
+    fn doubt(&mut self, open_time: UnixMillis) {
+        if let Some(job) = &mut self.job {
+            job.doubted.get_or_insert(open_time);
+        }
+    }
+
+    /// Whether a row is all there will ever be of its candle.
+    fn believes(&self, row: &Row, now: UnixMillis) -> bool {
+        if row.state == RowState::Forming {
+            return false;
+        }
+        let end = self.rules.grid.after(row.open_time);
+        let seen = self.observed.seen(row.open_time);
+        if seen.is_some_and(|seen| !seen.is_within(&row.bar)) && now.since(end) <= self.patience() {
+            return false;
+        }
+        let told_of_all = || {
+            let is_over = self.cue.is_some_and(|cue| row.open_time < cue.later);
+            is_over && seen.is_some_and(|seen| seen.whole) && matches!(self.rules.closing, Closing::Followed { .. })
+        };
+        row.state == RowState::Closed || end.after(self.rules.grace) <= now || told_of_all()
+    }
+
+    /// Lets a candle of REST out, and before it what waits; candles between are not there.
+    fn take(&mut self, candle: ClosedCandle, now: UnixMillis, steps: &mut Vec<Step>) {
+        let open_time = candle.open_time();
+        self.drain(Some(open_time), steps);
+        let Some(next) = self.next() else { return };
+        if open_time < next {
+            return;
+        }
+        if open_time > next {
+            self.note_hole(Span { first: next, last: self.rules.grid.before(open_time) }, steps);
+        }
+        self.count_unheard(&candle, now, steps);
+        self.publish(candle, Learned::Rest, steps);
+    }
+
+    /// A candle with trades of which the feed told nothing, though it was there, speaks against the feed.
+    fn count_unheard(&mut self, candle: &ClosedCandle, now: UnixMillis, steps: &mut Vec<Step>) {
+        let is_recent = now.since(self.rules.grid.after(candle.open_time())) < self.patience();
+        let was_there = self.observed.is_unbroken_since(candle.open_time());
+        if candle.volume() == Decimal::ZERO || !is_recent || !was_there {
+            return;
+        }
+        if self.observed.seen(candle.open_time()).is_some() || self.observed.active() >= Some(candle.open_time()) {
+            return;
+        }
+        self.unheard += 1;
+        if self.unheard >= UNHEARD_MAX {
+            self.unheard = 0;
+            steps.push(Step::Unheard);
+        }
+    }
+
+    /// Begins to gather history at `now`.
+    pub(super) fn warming(&self, now: UnixMillis) -> Stage {
+        let grid = self.rules.grid;
+        // The newest whose closing message is no longer waited for.
+        let grace = i64::try_from(self.rules.grace.as_millis()).unwrap_or(i64::MAX);
+        let last = grid.newest_over(UnixMillis(now.0.saturating_sub(grace)));
+        if self.rules.warmup == 0 {
+            return Stage::Following(last);
+        }
+        let wanted = grid.timeframe().duration() * self.rules.warmup;
+        let first = grid.floor(self.rules.calendar.back(grid.after(last), wanted)).min(last);
+        Stage::Warming(Warming { span: Span { first, last }, newest: last, rows: BTreeMap::new(), extensions: 0 })
+    }
+
+    fn gather(&mut self, candle: &ClosedCandle, state: RowState, now: UnixMillis) {
+        let Stage::Warming(warming) = &mut self.stage else { return };
+        let is_over = self.rules.grid.after(candle.open_time()) <= now;
+        if state != RowState::Forming && is_over && candle.open_time() <= warming.span.last {
+            warming.rows.insert(candle.open_time(), *candle);
+        }
+    }
+
+    /// Lets the history out, or asks for more where it is too short.
+    fn warmed(&mut self, now: UnixMillis, steps: &mut Vec<Step>) {
+        let (grid, wanted) = (self.rules.grid, self.rules.warmup);
+        let Stage::Warming(warming) = &mut self.stage else { return };
+        let found = u32::try_from(warming.rows.len()).unwrap_or(u32::MAX);
+        let is_sparse = self.rules.omits_empty && (found > 0 || warming.extensions == 0);
+        if found < wanted && is_sparse && warming.extensions < EXTENSIONS_MAX {
+            let last = grid.before(warming.span.first);
+            let more = grid.timeframe().duration() * (wanted - found) * 2_u32.pow(warming.extensions + 1);
+            let first = grid.floor(self.rules.calendar.back(warming.span.first, more));
+            if first.0 > 0 && first <= last {
+                warming.span = Span { first, last };
+                warming.extensions += 1;
+                return;
+            }
+        }
+        let rows = std::mem::take(&mut warming.rows);
+        let end = warming.newest;
+        let newest = rows.last_key_value().map_or(end, |(open_time, _)| *open_time);
+        let surplus = rows.len().saturating_sub(wanted as usize);
+        let (found, settled) = (found.min(wanted), grid.before(*rows.keys().nth(surplus).unwrap_or(&newest)));
+        self.settle(settled);
+        for candle in rows.into_values().skip(surplus) {
+            // What the feed told of the newest ones says the same.
+            self.waiting.remove(&candle.open_time());
+            self.publish(candle, Learned::Rest, steps);
+        }
+        self.settle(newest);
+        steps.push(Step::Warmed { found, wanted });
+        self.advance(now, steps);
+    }
+}

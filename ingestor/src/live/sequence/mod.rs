@@ -1,0 +1,433 @@
+//! One series on its way from a venue into the stream: which candles are closed, which are missing, what goes out.
+//!
+//! A pure machine: messages, answers and the time go in, steps come out. Its invariants, whatever goes in:
+//!
+//! * candles go out in open-time order, none twice, none before it is over;
+//! * a candle goes out once the venue said that it is closed, or once REST shows it after the grace period, or, on
+//!   venues without a closing message, once the feed has gone on to a later one ([`Closing::Followed`]);
+//! * none is passed over unless the venue has shown a later one without it, or could not show it for
+//!   [`Sequence::patience`].
+//!
+//! [`plan`] decides what is asked of REST and when, [`answer`] what an answer means. It neither asks nor publishes.
+
+mod answer;
+mod observed;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use candlewire_common::candle::{Bar, CandleError, ClosedCandle};
+use candlewire_common::decimal::Decimal;
+use candlewire_common::time::UnixMillis;
+
+pub use self::answer::Ended;
+use self::answer::Warming;
+use self::observed::Observed;
+use self::plan::{Attempts, Job};
+pub use self::plan::{Purpose, Want};
+use crate::calendar::Calendar;
+use crate::live::grid::Grid;
+use crate::venue::event::Trade;
+use crate::venue::profile::Closing;
+use crate::venue::{Live, Span};
+
+/// The most closed candles that wait for an older one; later ones come back by REST.
+const WAITING_MAX: usize = 1_000;
+/// How many candles with trades REST must have shown, of which the feed told nothing, until the feed counts as dead.
+const UNHEARD_MAX: u32 = 3;
+
+/// What a series is, as far as its candles' way goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Its open times.
+    pub grid: Grid,
+    /// How the venue tells that a candle is closed.
+    pub closing: Closing,
+    /// What the feed carries for it.
+    pub live: Live,
+    /// Whether the venue's REST leaves out candles without trades.
+    pub omits_empty: bool,
+    /// When the venue trades.
+    pub calendar: Calendar,
+    /// How long after a candle's end its closing message is waited for.
+    pub grace: Duration,
+    /// How many closed candles are wanted before the first live one.
+    pub warmup: u32,
+}
+
+/// One series on its way.
+#[derive(Debug)]
+pub struct Sequence {
+    rules: Rules,
+    stage: Stage,
+    /// Closed candles that can't go out yet.
+    waiting: BTreeMap<UnixMillis, ClosedCandle>,
+    observed: Observed,
+    /// The sign that time has moved on.
+    cue: Option<Cue>,
+    job: Option<Job>,
+    jobs: u64,
+    attempts: Attempts,
+    /// Up to here REST was asked, had nothing, and nothing says that there is anything.
+    quiet_to: Option<UnixMillis>,
+    /// The last candle that went out.
+    last: Option<ClosedCandle>,
+    /// Candles with trades that REST showed since the feed told anything.
+    unheard: u32,
+    is_stale: bool,
+}
+
+/// How far a series is.
+#[derive(Debug)]
+enum Stage {
+    /// It is not known what Redis holds.
+    Idle,
+    /// Redis holds nothing: history is gathered.
+    Warming(Warming),
+    /// Every candle up to the given one is decided.
+    Following(UnixMillis),
+}
+
+/// A message about a later candle than the next one.
+#[derive(Clone, Copy, Debug)]
+struct Cue {
+    /// The later candle.
+    later: UnixMillis,
+    /// When the first message about it came.
+    at: UnixMillis,
+    /// Whether REST can't be asked to confirm what the feed told.
+    unconfirmed: bool,
+}
+
+/// What follows from an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The candle goes out.
+    Publish(ClosedCandle, Learned),
+    /// Candles are missing before one that is closed; REST is asked for them.
+    Gap(Span),
+    /// The venue has no candles here, though it should: they are passed over.
+    Hole(Span),
+    /// The history is there.
+    Warmed {
+        /// Candles found.
+        found: u32,
+        /// Candles wanted.
+        wanted: u32,
+    },
+    /// REST keeps showing trades of which the feed tells nothing.
+    Unheard,
+    /// No closed candle has come for two candles' time.
+    Stale(UnixMillis),
+    /// Candles come again.
+    Fresh,
+    /// The venue changed a candle that is already out.
+    Revised(UnixMillis),
+}
+
+/// How a candle came to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// The feed.
+    Feed,
+    /// REST.
+    Rest,
+}
+
+/// Why a message or a row is not used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is about a bar that still forms.
+    #[error("the bar still forms")]
+    Forming,
+    /// It is about a candle that is decided.
+    #[error("the candle is known")]
+    Duplicate,
+    /// No such bar can have been.
+    #[error(transparent)]
+    Candle(#[from] CandleError),
+    /// Its candles begin at other times.
+    #[error("open_time {0} is not on the grid of its timeframe")]
+    OffGrid(UnixMillis),
+    /// It tells of the future.
+    #[error("open_time {0} is ahead of the clock")]
+    Ahead(UnixMillis),
+}
+
+impl Sequence {
+    /// Begins without knowing what Redis holds; what the feed tells meanwhile is kept.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            stage: Stage::Idle,
+            waiting: BTreeMap::new(),
+            observed: Observed::default(),
+            cue: None,
+            job: None,
+            jobs: 0,
+            attempts: Attempts::default(),
+            quiet_to: None,
+            last: None,
+            unheard: 0,
+            is_stale: false,
+        }
+    }
+
+    /// What it keeps to.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether its history is still gathered, or not even begun.
+    pub fn is_warming(&self) -> bool {
+        !matches!(self.stage, Stage::Following(_))
+    }
+
+    /// Begins anew after the newest candle that Redis holds; without one, with as much history as is wanted. An
+    /// answer that is under way no longer counts.
+    pub fn resume(&mut self, held: Option<UnixMillis>, now: UnixMillis) {
+        (self.job, self.quiet_to, self.attempts) = (None, None, Attempts::default());
+        self.stage = match held {
+            Some(held) => Stage::Following(self.rules.grid.floor(held)),
+            None => self.warming(now),
+        };
+        if let Stage::Following(settled) = self.stage {
+            self.forget_to(settled);
+        }
+    }
+
+    /// Notes that the feed is there from now on.
+    pub fn connected(&mut self, now: UnixMillis) {
+        self.observed.connected(now);
+    }
+
+    /// Notes that messages may have been missed.
+    pub fn interrupted(&mut self) {
+        self.observed.interrupted();
+    }
+
+    /// Takes a bar as the feed tells it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], also where that is nothing unusual.
+    pub fn bar(&mut self, open_time: UnixMillis, bar: Bar, closed: bool, now: UnixMillis) -> Result<(), Refused> {
+        let candle = self.check(open_time, bar, now)?;
+        self.unheard = 0;
+        let grid = self.rules.grid;
+        if closed {
+            // The venue's clock may be a little ahead of this one.
+            if grid.after(open_time) > now.after(self.skew_max()) {
+                return Err(Refused::Ahead(open_time));
+            }
+            return self.closed(candle);
+        }
+        if self.settled().is_some_and(|settled| open_time <= settled) {
+            return Err(Refused::Forming);
+        }
+        self.observed.bar(open_time, bar);
+        self.moved_on(open_time, now);
+        Err(Refused::Forming)
+    }
+
+    /// Takes a price, which is a trade where `trade` is given.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Ahead`] where it is far ahead of the clock.
+    pub fn price(
+        &mut self,
+        time: UnixMillis,
+        price: Decimal,
+        trade: Option<Trade>,
+        now: UnixMillis,
+    ) -> Result<(), Refused> {
+        let open_time = self.rules.grid.floor(time);
+        if time > now.after(self.skew_max()) {
+            return Err(Refused::Ahead(time));
+        }
+        self.unheard = 0;
+        if self.settled().is_some_and(|settled| open_time <= settled) {
+            return Ok(());
+        }
+        match trade {
+            Some(trade) if self.rules.live == Live::Trades => self.observed.trade(open_time, price, trade),
+            _ => self.observed.happened(open_time),
+        }
+        self.moved_on(open_time, now);
+        Ok(())
+    }
+
+    /// Takes a candle that is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Duplicate`] where it is decided.
+    pub fn closed(&mut self, candle: ClosedCandle) -> Result<(), Refused> {
+        let open_time = candle.open_time();
+        if self.settled().is_some_and(|settled| open_time <= settled) {
+            return Err(Refused::Duplicate);
+        }
+        let repeated = self.waiting.insert(open_time, candle).is_some();
+        if self.waiting.len() > WAITING_MAX {
+            self.waiting.pop_last();
+        }
+        if repeated { Err(Refused::Duplicate) } else { Ok(()) }
+    }
+
+    /// Lets out what can go out at `now`, and notes what is missing. To be called after every input, and when
+    /// [`Sequence::wake_at`] has come.
+    pub fn advance(&mut self, now: UnixMillis, steps: &mut Vec<Step>) {
+        self.take_own(now);
+        self.drain(None, steps);
+        self.begin_gap(now, steps);
+        self.give_up(now, steps);
+        self.watch(now, steps);
+    }
+
+    /// Whether what the feed tells differs from what went out.
+    pub fn revises(&self, open_time: UnixMillis, bar: &Bar) -> bool {
+        let last = self.last.filter(|last| last.open_time() == open_time);
+        last.is_some_and(|last| last.bar() != *bar)
+    }
+
+    /// How long a candle that must be there is waited for, counted from its end or from the first question.
+    pub fn patience(&self) -> Duration {
+        const SHORTEST: Duration = Duration::from_mins(1);
+        const LONGEST: Duration = Duration::from_mins(10);
+        (self.rules.grid.timeframe().duration() * 5).clamp(SHORTEST, LONGEST)
+    }
+
+    /// How far the venue's clock may be ahead of this one.
+    fn skew_max(&self) -> Duration {
+        const SHORTEST: Duration = Duration::from_secs(5);
+        const LONGEST: Duration = Duration::from_mins(1);
+        self.rules.grid.timeframe().duration().clamp(SHORTEST, LONGEST)
+    }
+
+    fn check(&self, open_time: UnixMillis, bar: Bar, now: UnixMillis) -> Result<ClosedCandle, Refused> {
+        if open_time > now.after(self.skew_max()) {
+            return Err(Refused::Ahead(open_time));
+        }
+        let candle = ClosedCandle::new(open_time, bar, now)?;
+        if self.rules.grid.holds(open_time) { Ok(candle) } else { Err(Refused::OffGrid(open_time)) }
+    }
+
+    fn settled(&self) -> Option<UnixMillis> {
+        match self.stage {
+            Stage::Following(settled) => Some(settled),
+            Stage::Idle | Stage::Warming(_) => None,
+        }
+    }
+
+    /// The next candle that is not decided.
+    fn next(&self) -> Option<UnixMillis> {
+        self.settled().map(|settled| self.rules.grid.after(settled))
+    }
+
+    /// Notes that the feed has come as far as `open_time`.
+    fn moved_on(&mut self, open_time: UnixMillis, now: UnixMillis) {
+        let is_later = self.next().is_none_or(|next| open_time > next);
+        if is_later && self.cue.is_none_or(|cue| open_time > cue.later) {
+            self.cue = Some(Cue { later: open_time, at: now, unconfirmed: false });
+        }
+    }
+
+    /// On venues without a closing message: what the feed told of a candle takes its place once REST had its time.
+    fn take_own(&mut self, now: UnixMillis) {
+        let Some(cue) = self.cue else { return };
+        let ready: Vec<(UnixMillis, Bar)> = self
+            .observed
+            .whole_before(cue.later)
+            .filter(|(open_time, _)| self.own_due(*open_time, cue).is_some_and(|due| due <= now))
+            .collect();
+        for (open_time, bar) in ready {
+            if let Ok(candle) = ClosedCandle::new(open_time, bar, now) {
+                self.waiting.entry(open_time).or_insert(candle);
+            }
+        }
+    }
+
+    /// When what the feed told of a candle takes its place; `None`: never.
+    fn own_due(&self, open_time: UnixMillis, cue: Cue) -> Option<UnixMillis> {
+        /// For as long messages that overtook each other are waited for.
+        const OVERTAKEN: Duration = Duration::from_millis(40);
+        let Closing::Followed { patience } = self.rules.closing else { return None };
+        let settled = self.settled()?;
+        if open_time <= settled || self.waiting.contains_key(&open_time) {
+            return None;
+        }
+        let grace_over = self.rules.grid.after(open_time).after(self.rules.grace);
+        Some(match patience {
+            Some(_) if cue.unconfirmed => cue.at.after(OVERTAKEN),
+            Some(patience) => cue.at.after(patience),
+            None => grace_over.max(cue.at.after(OVERTAKEN)),
+        })
+    }
+
+    /// Lets waiting candles out that follow without a gap; with `shown`, also those before it, since what lies
+    /// between is known not to be there.
+    fn drain(&mut self, shown: Option<UnixMillis>, steps: &mut Vec<Step>) {
+        while let (Some(next), Some(first)) = (self.next(), self.waiting.first_entry()) {
+            let open_time = *first.key();
+            if open_time > next && shown.is_none_or(|shown| open_time > shown) {
+                return;
+            }
+            let candle = first.remove();
+            if open_time > next {
+                self.note_hole(Span { first: next, last: self.rules.grid.before(open_time) }, steps);
+            }
+            if open_time >= next {
+                self.publish(candle, Learned::Feed, steps);
+            }
+        }
+    }
+
+    fn publish(&mut self, candle: ClosedCandle, learned: Learned, steps: &mut Vec<Step>) {
+        if self.is_stale {
+            self.is_stale = false;
+            steps.push(Step::Fresh);
+        }
+        steps.push(Step::Publish(candle, learned));
+        self.last = Some(candle);
+        self.settle(candle.open_time());
+    }
+
+    /// Decides every candle up to `settled`.
+    fn settle(&mut self, settled: UnixMillis) {
+        self.stage = Stage::Following(settled);
+        self.attempts.progress();
+        self.forget_to(settled);
+    }
+
+    fn forget_to(&mut self, settled: UnixMillis) {
+        self.waiting = self.waiting.split_off(&UnixMillis(settled.0 + 1));
+        self.observed.settle(settled);
+        let next = self.rules.grid.after(settled);
+        self.cue = self.cue.filter(|cue| cue.later > next);
+    }
+
+    /// Notes that a series without news is stale, once.
+    fn watch(&mut self, now: UnixMillis, steps: &mut Vec<Step>) {
+        if self.stale_at().is_some_and(|stale_at| stale_at <= now) {
+            self.is_stale = true;
+            if let Some(settled) = self.settled() {
+                steps.push(Step::Stale(settled));
+            }
+        }
+    }
+
+    /// When the series becomes stale; `None` where it is, or where nothing needs to happen.
+    fn stale_at(&self) -> Option<UnixMillis> {
+        let next = self.next()?;
+        if self.is_stale || self.rules.omits_empty {
+            return None;
+        }
+        // The end of the next candle is one timeframe after the last one's.
+        let grid = self.rules.grid;
+        Some(self.rules.calendar.opens_after(grid.after(grid.after(next))).after(self.rules.grace))
+    }
+}
