@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod nodes;
 pub mod pattern;
 pub mod ratio;
+pub mod retry_after;
 pub mod screen;
 pub mod series;
 pub mod server;

@@ -7,6 +7,8 @@
 pub mod arguments;
 pub mod backpressure;
 pub mod calendar;
+pub mod clock;
+pub mod feed;
 pub mod live;
 pub mod pace;
 pub mod partition_stream;
@@ -14,6 +16,7 @@ pub mod progress;
 pub mod publisher;
 pub mod replay;
 pub mod replay_metrics;
+pub mod rest;
 pub mod resume;
 pub mod speed;
 pub mod summary;

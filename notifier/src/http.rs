@@ -9,6 +9,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use candlewire_common::exit::Fault;
+use candlewire_common::retry_after;
 use candlewire_common::time::UnixMillis;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -16,10 +17,11 @@ use reqwest::{Client, StatusCode, Url};
 use tokio::time::{Instant, timeout_at};
 
 use crate::address::VettedResolver;
-use crate::retry_after;
 
 /// How many bytes of an answer are read.
 const ANSWER_MAX: usize = 64 * 1024;
+/// The longest wait that a server's `Retry-After` is given.
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 /// How long an unused connection is kept: less than the 5 seconds after which common servers close
 /// theirs, since a request that crosses the close fails.
 const IDLE_MAX: Duration = Duration::from_secs(4);
@@ -124,6 +126,7 @@ pub(crate) async fn post(
     };
     let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = wait.and_then(|value| retry_after::read(value, UnixMillis::now()));
+    let retry_after = retry_after.map(|wait| wait.min(RETRY_AFTER_MAX));
     let mut body = Vec::new();
     while body.len() < ANSWER_MAX {
         let Ok(Ok(Some(chunk))) = timeout_at(deadline.end, response.chunk()).await else { break };

@@ -25,7 +25,6 @@ mod probe;
 mod queue;
 mod recipient;
 mod redaction;
-mod retry_after;
 #[cfg(test)]
 mod sample;
 mod schedule;

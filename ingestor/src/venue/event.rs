@@ -68,6 +68,11 @@ pub struct Trade {
 }
 
 impl Event {
+    /// Whether it tells something of an instrument.
+    pub fn is_data(&self) -> bool {
+        matches!(self, Self::Bar { .. } | Self::Price { .. })
+    }
+
     /// A part that should have been a bar or a price.
     pub fn unusable(symbol: Option<&str>, reason: impl std::fmt::Display) -> Self {
         Self::Unusable { symbol: symbol.map(Into::into), reason: reason.to_string() }

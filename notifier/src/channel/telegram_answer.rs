@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::failure::DeliverError;
 use crate::http::Answer;
+use crate::http::RETRY_AFTER_MAX;
 use crate::redaction::Redaction;
-use crate::retry_after;
 
 /// What an answer means for the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(crate) fn judge(answer: &Answer, redaction: &Redaction) -> Judgement {
         400 if said("chat not found") => DeliverError::Closed(text),
         401 | 403 | 404 => DeliverError::Closed(text),
         429 | 500..=599 => {
-            let asked = parameters.retry_after.map(|seconds| Duration::from_secs(seconds).min(retry_after::LONGEST));
+            let asked = parameters.retry_after.map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
             DeliverError::Answered { status, retry_after: asked.or(answer.retry_after), text }
         }
         _ => DeliverError::Rejected(text),

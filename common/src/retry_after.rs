@@ -2,21 +2,19 @@
 
 use std::time::Duration;
 
-use candlewire_common::time::UnixMillis;
 use chrono::DateTime;
 
-/// The longest wait that is honoured.
-pub(crate) const LONGEST: Duration = Duration::from_hours(1);
+use crate::time::UnixMillis;
 
-/// Reads the header, in seconds or as an HTTP date; at most [`LONGEST`]. What is neither is ignored.
-pub(crate) fn read(value: &str, now: UnixMillis) -> Option<Duration> {
+/// Reads the header, in seconds or as an HTTP date. What is neither is ignored.
+pub fn read(value: &str, now: UnixMillis) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than fit are a very long time.
-        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)).min(LONGEST));
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = DateTime::parse_from_rfc2822(value).ok()?;
-    Some(UnixMillis(date.timestamp_millis()).since(now).min(LONGEST))
+    Some(UnixMillis(date.timestamp_millis()).since(now))
 }
 
 #[cfg(test)]
@@ -24,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_and_dates_are_read_and_capped() {
+    fn seconds_and_dates_are_read() {
         // Sun, 06 Nov 1994 08:49:37 GMT
         let now = UnixMillis(784_111_777_000);
         for (value, seconds) in [
@@ -32,11 +30,11 @@ mod tests {
             ("34", Some(34)),
             (" 120 ", Some(120)),
             ("3600", Some(3_600)),
-            ("86400", Some(3_600)),
-            ("99999999999999999999999", Some(3_600)),
+            ("86400", Some(86_400)),
+            ("99999999999999999999999", Some(u64::MAX)),
             ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
-            ("Mon, 07 Nov 1994 08:49:37 GMT", Some(3_600)),
+            ("Mon, 07 Nov 1994 08:49:37 GMT", Some(86_400)),
             ("-5", None),
             ("1.5", None),
             ("soon", None),

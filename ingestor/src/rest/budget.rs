@@ -1,0 +1,144 @@
+//! What a venue's REST allows one address, shared by everything that asks it.
+//!
+//! Requests take their turn in the order they came. A venue that wants fewer requests silences all of them, for as
+//! long as it says; one that does not say, for longer each time in a row.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use candlewire_common::time::UnixMillis;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::sync::Mutex;
+
+use crate::clock::Clock;
+use crate::venue::profile::Budget as Allowance;
+
+/// How long to be silent after the first refusal that names no time.
+const SILENCE_FIRST: Duration = Duration::from_secs(5);
+/// The longest silence that is not the venue's own wish.
+const SILENCE_LONGEST: Duration = Duration::from_mins(10);
+
+/// One address's budget at one venue.
+#[derive(Debug)]
+pub struct Budget {
+    limiter: RateLimiter<NotKeyed, InMemoryState, Clock, NoOpMiddleware<Duration>>,
+    allowance: Allowance,
+    clock: Clock,
+    /// Held by the request whose turn it is.
+    turn: Mutex<()>,
+    silence: std::sync::Mutex<Silence>,
+}
+
+/// A time without requests.
+#[derive(Clone, Copy, Debug, Default)]
+struct Silence {
+    until: Option<UnixMillis>,
+    /// Refusals without a success between them.
+    in_a_row: u32,
+}
+
+impl Budget {
+    /// A budget that nothing was taken of.
+    pub fn new(allowance: Allowance, clock: Clock) -> Self {
+        let at_least_one = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_second(at_least_one(allowance.per_second)).allow_burst(at_least_one(allowance.burst));
+        Self {
+            limiter: RateLimiter::direct_with_clock(quota, clock),
+            allowance,
+            clock,
+            turn: Mutex::new(()),
+            silence: std::sync::Mutex::default(),
+        }
+    }
+
+    /// What it allows.
+    pub fn allowance(&self) -> Allowance {
+        self.allowance
+    }
+
+    /// Waits until a request of this cost may be sent. Cancel-safe: nothing is taken before the end.
+    pub async fn take(&self, cost: u32) {
+        let _turn = self.turn.lock().await;
+        let cost = NonZeroU32::new(cost.min(self.allowance.burst)).unwrap_or(NonZeroU32::MIN);
+        loop {
+            if let Some(until) = self.silent_until() {
+                self.clock.sleep_until(until).await;
+                continue;
+            }
+            match self.limiter.check_n(cost) {
+                Ok(Err(not_until)) => {
+                    self.clock.sleep(not_until.wait_time_from(self.clock.passed())).await;
+                }
+                // A cost above the burst can't be: it is cut above.
+                Ok(Ok(())) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Whether nobody waits for its turn and the venue wants no silence.
+    pub fn has_spare(&self) -> bool {
+        self.silent_until().is_none() && self.turn.try_lock().is_ok()
+    }
+
+    /// Until when the venue wants silence, if it does.
+    pub fn silent_until(&self) -> Option<UnixMillis> {
+        self.silence().until.filter(|until| *until > self.clock.now())
+    }
+
+    /// Notes that the venue wants fewer requests; answers with how long there will be none.
+    pub fn refused(&self, wait: Option<Duration>) -> Duration {
+        let mut silence = self.silence();
+        let growing = SILENCE_FIRST.saturating_mul(2_u32.saturating_pow(silence.in_a_row)).min(SILENCE_LONGEST);
+        silence.in_a_row = silence.in_a_row.saturating_add(1);
+        let wait = wait.unwrap_or(growing);
+        silence.until = silence.until.max(Some(self.clock.now().after(wait)));
+        wait
+    }
+
+    /// Notes that a request was answered.
+    pub fn answered(&self) {
+        self.silence().in_a_row = 0;
+    }
+
+    fn silence(&self) -> std::sync::MutexGuard<'_, Silence> {
+        // Nothing panics while it is held; were it so, the time in it would still be right.
+        self.silence.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget() -> Budget {
+        let clock = Clock::scaled(UnixMillis(0), std::time::Instant::now(), NonZeroU32::new(1_000).unwrap());
+        Budget::new(Allowance { per_second: 1, burst: 3, concurrent: 1 }, clock)
+    }
+
+    #[tokio::test]
+    async fn a_burst_goes_at_once_and_the_rest_at_its_rate() {
+        let budget = budget();
+        for _ in 0..10 {
+            budget.take(1).await;
+        }
+        // Three at once, seven a second apart, 1,000 times faster.
+        assert!(budget.clock.now() >= UnixMillis(6_900), "{}", budget.clock.now());
+    }
+
+    #[tokio::test]
+    async fn silence_is_kept_and_grows_where_no_time_is_named() {
+        let budget = budget();
+        assert!(budget.has_spare());
+        assert_eq!(budget.refused(Some(Duration::from_secs(30))).as_secs(), 30);
+        assert!(!budget.has_spare());
+        budget.take(1).await;
+        assert!(budget.clock.now() >= UnixMillis(30_000) && budget.has_spare());
+        budget.answered();
+        assert_eq!([(); 3].map(|()| budget.refused(None).as_secs()), [5, 10, 20]);
+        budget.answered();
+        assert_eq!(budget.refused(None).as_secs(), 5);
+        assert_eq!((0..40).map(|_| budget.refused(None)).max(), Some(SILENCE_LONGEST));
+    }
+}
