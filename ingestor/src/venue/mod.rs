@@ -9,9 +9,11 @@
 pub mod answer;
 pub mod bar_text;
 mod binance;
+mod bybit;
 pub mod event;
 pub mod pager;
 pub mod profile;
+mod refusal;
 
 use std::fmt;
 use std::sync::Arc;
@@ -130,6 +132,7 @@ pub struct KeepAlive {
 pub fn open(source: &SourceConfig) -> Result<Arc<dyn Venue>, Fault> {
     match source.venue.as_str() {
         "binance" => Ok(Arc::new(binance::Binance)),
+        "bybit" => Ok(Arc::new(bybit::Bybit)),
         unknown => Err(Fault::Usage(format!("venue {unknown} is not known"))),
     }
 }
