@@ -11,6 +11,7 @@ pub mod bar_text;
 mod binance;
 mod bybit;
 pub mod event;
+mod okx;
 pub mod pager;
 pub mod profile;
 mod refusal;
@@ -133,6 +134,7 @@ pub fn open(source: &SourceConfig) -> Result<Arc<dyn Venue>, Fault> {
     match source.venue.as_str() {
         "binance" => Ok(Arc::new(binance::Binance)),
         "bybit" => Ok(Arc::new(bybit::Bybit)),
+        "okx" => Ok(Arc::new(okx::Okx::Recent)),
         unknown => Err(Fault::Usage(format!("venue {unknown} is not known"))),
     }
 }
