@@ -9,9 +9,13 @@
 pub mod answer;
 pub mod bar_text;
 mod binance;
+mod bybit;
+mod coinbase;
 pub mod event;
+mod okx;
 pub mod pager;
 pub mod profile;
+mod refusal;
 
 use std::fmt;
 use std::sync::Arc;
@@ -130,6 +134,9 @@ pub struct KeepAlive {
 pub fn open(source: &SourceConfig) -> Result<Arc<dyn Venue>, Fault> {
     match source.venue.as_str() {
         "binance" => Ok(Arc::new(binance::Binance)),
+        "bybit" => Ok(Arc::new(bybit::Bybit)),
+        "coinbase" => Ok(Arc::new(coinbase::Coinbase)),
+        "okx" => Ok(Arc::new(okx::Okx::Recent)),
         unknown => Err(Fault::Usage(format!("venue {unknown} is not known"))),
     }
 }

@@ -81,8 +81,34 @@ impl Pager for RangePager {
             self.push(front);
             return Ok(Vec::new());
         }
+        if let Some(next) = self.spans.pop() {
+            self.push(next);
+        }
         let mut held = std::mem::take(&mut self.held);
         rows.append(&mut held);
         Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::venue::binance::Binance;
+
+    const MINUTE_MS: i64 = 60_000;
+
+    #[test]
+    fn a_long_range_is_cut_into_pages_of_at_most_rows_max() {
+        let subscription = Subscription { symbol: "BTCUSDT".parse().unwrap(), timeframe: "1m".parse().unwrap() };
+        let span = Span { first: UnixMillis(0), last: UnixMillis(2_500 * MINUTE_MS) };
+        let mut pager = RangePager::new(Arc::new(Binance), subscription, span);
+        for (first, last) in [(0, 999), (1_000, 1_999), (2_000, 2_500)] {
+            let times = format!("startTime={}&endTime={}&", first * MINUTE_MS, last * MINUTE_MS);
+            assert!(pager.request().is_some_and(|request| request.path.contains(&times)), "{times}");
+            let row = |minute: i64| format!(r#"[{},"1","1","1","1","1"]"#, minute * MINUTE_MS);
+            let body = format!("[{}]", (first..=last).map(row).collect::<Vec<_>>().join(","));
+            assert_eq!(pager.take(body.as_bytes()).map(|rows| rows.len()), Ok(body.matches("],[").count() + 1));
+        }
+        assert_eq!(pager.request(), None);
     }
 }
