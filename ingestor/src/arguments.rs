@@ -24,6 +24,9 @@ pub struct Arguments {
 /// What the ingestor can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Connect every source, and publish closed candles as they happen
+    #[command(after_long_help = RUN_HELP)]
+    Run,
     /// Publish the candles of CSV files, in open-time order
     Replay(ReplayArgs),
 }
@@ -48,6 +51,15 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "SPEED", default_value_t)]
     pub speed: Speed,
 }
+
+const RUN_HELP: &str = "\
+Connects the venues of [[sources]], publishes each candle once it is closed, and fetches what is missing: the
+candles since the last one that Redis holds, or else the history that the strategies need. Runs until SIGTERM
+or ctrl-c; an outage of a venue or of Redis is waited out.
+
+Exit codes:
+  0    stopped by SIGTERM or ctrl-c
+  64   bad usage or configuration";
 
 const REPLAY_HELP: &str = "\
 Files:

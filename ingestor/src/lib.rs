@@ -1,6 +1,6 @@
 //! The ingestor: brings candles from outside into Candlewire's candle streams.
 //!
-//! `replay` publishes files. What is published is a closed candle that was checked by the types of
+//! `run` follows venues, `replay` publishes files. What is published is a closed candle that was checked by the types of
 //! `candlewire-common`, in open-time order within its series; whether a candle is new to Candlewire is
 //! the worker's to decide, so publishing one again is always safe.
 
@@ -8,6 +8,7 @@ pub mod arguments;
 pub mod backpressure;
 pub mod calendar;
 pub mod clock;
+pub mod discard;
 pub mod feed;
 pub mod live;
 pub mod pace;
@@ -39,6 +40,7 @@ use crate::arguments::{Arguments, Command};
 pub async fn run(arguments: Arguments, recorder: PrometheusHandle, screen: Screen) -> Result<Outcome> {
     let config = arguments.global.load()?;
     match arguments.command {
+        Command::Run => live::run::run(&config, arguments.global.http, recorder, screen).await,
         Command::Replay(wanted) => replay::run(&config, arguments.global.http, wanted, recorder, screen).await,
     }
 }

@@ -24,9 +24,9 @@ use crate::resume::{Newest, newest_held};
 
 /// The candle stream of one partition.
 #[derive(Debug)]
-pub struct PartitionStream<'a> {
+pub struct PartitionStream {
     target: RedisTarget,
-    config: &'a RedisConfig,
+    config: RedisConfig,
     place: Place,
     room: Room,
     connection: Option<MultiplexedConnection>,
@@ -67,23 +67,29 @@ impl From<MetaError> for ReconnectError {
     }
 }
 
-impl<'a> PartitionStream<'a> {
+impl PartitionStream {
+    /// The stream of a partition, not connected yet.
+    pub fn new(target: RedisTarget, config: &Config, partition: Partition) -> Self {
+        let (redis, candles_max) = (&config.redis, config.streams.candles_max);
+        let place = Place { partition, partitions: redis.partitions };
+        let room = Room::new(Bounds { stream: redis.keys.candles(partition), candles_max });
+        Self { target, config: redis.clone(), place, room, connection: None }
+    }
+
     /// Connects, and agrees on the layout of keys.
     ///
     /// # Errors
     ///
     /// [`Fault::Unreachable`] when Redis does not answer, [`Fault::Usage`] when it has another layout
     /// or evicts streams.
-    pub async fn connect(target: RedisTarget, config: &'a Config, partition: Partition) -> Result<Self, Fault> {
-        let (redis, candles_max) = (&config.redis, config.streams.candles_max);
-        meta::agree(&target, redis).await.map_err(|error| match error {
-            MetaError::Redis(error) => target.unreachable(&error),
+    pub async fn connect(target: RedisTarget, config: &Config, partition: Partition) -> Result<Self, Fault> {
+        let mut stream = Self::new(target, config, partition);
+        meta::agree(&stream.target, &stream.config).await.map_err(|error| match error {
+            MetaError::Redis(error) => stream.target.unreachable(&error),
             refused => refused.into(),
         })?;
-        let place = Place { partition, partitions: redis.partitions };
-        let stream = redis.keys.candles(partition);
-        let connection = Some(target.connect_once(&stream).await?);
-        Ok(Self { target, config: redis, place, room: Room::new(Bounds { stream, candles_max }), connection })
+        stream.connection = Some(stream.target.connect_once(&stream.bounds().stream).await?);
+        Ok(stream)
     }
 
     /// Where it is.
@@ -106,7 +112,7 @@ impl<'a> PartitionStream<'a> {
         if self.connection.is_some() {
             return Ok(None);
         }
-        meta::agree(&self.target, self.config).await?;
+        meta::agree(&self.target, &self.config).await?;
         let mut connection = self.target.connect(&self.bounds().stream, RESPONSE_TIMEOUT).await?;
         let newest = newest_held(&mut connection, &self.config.keys, self.place, wanted).await?;
         self.connection = Some(connection);

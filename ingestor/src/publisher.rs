@@ -33,8 +33,8 @@ const REPEATED: Duration = Duration::from_secs(10);
 
 /// Publishes the candles of one series.
 #[derive(Debug)]
-pub struct Publisher<'a> {
-    stream: PartitionStream<'a>,
+pub struct Publisher {
+    stream: PartitionStream,
     series: Series,
     metrics: RedisMetrics,
     waiting: Waiting,
@@ -61,14 +61,14 @@ struct Outage {
     delays: ExponentialBackoff,
 }
 
-impl<'a> Publisher<'a> {
+impl Publisher {
     /// Connects, and agrees on the layout of keys.
     ///
     /// # Errors
     ///
     /// [`Fault::Unreachable`] when Redis does not answer, [`Fault::Usage`] when it has another layout
     /// or evicts streams.
-    pub async fn connect(target: RedisTarget, config: &'a Config, series: Series) -> Result<Self, Fault> {
+    pub async fn connect(target: RedisTarget, config: &Config, series: Series) -> Result<Self, Fault> {
         let stream = PartitionStream::connect(target, config, series.partition(config.redis.partitions)).await?;
         Ok(Self {
             stream,

@@ -124,7 +124,7 @@ async fn read(
 async fn publish(
     candles: &[ClosedCandle],
     pace: Pace,
-    publisher: &mut Publisher<'_>,
+    publisher: &mut Publisher,
     progress: &mut Progress,
     metrics: &ReplayMetrics,
     stop: &CancellationToken,

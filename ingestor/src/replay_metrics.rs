@@ -5,30 +5,7 @@ use candlewire_common::metrics::table;
 use candlewire_common::series::Series;
 use metrics::Counter;
 
-/// Why a candle is not published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Discard {
-    /// Its time is not over.
-    Forming,
-    /// It was given before.
-    Duplicate,
-    /// It is no candle.
-    Invalid,
-}
-
-impl Discard {
-    /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Forming, Self::Duplicate, Self::Invalid];
-
-    /// The metric label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Forming => "forming",
-            Self::Duplicate => "duplicate",
-            Self::Invalid => "invalid",
-        }
-    }
-}
+use crate::discard::{Discard, DiscardMetrics};
 
 impl From<&RowRefusal> for Discard {
     fn from(refusal: &RowRefusal) -> Self {
@@ -46,7 +23,7 @@ pub struct ReplayMetrics {
     pub received: Counter,
     /// Candles that Redis has acknowledged.
     pub published: Counter,
-    discarded: [Counter; Discard::ALL.len()],
+    discarded: DiscardMetrics,
 }
 
 impl ReplayMetrics {
@@ -56,17 +33,13 @@ impl ReplayMetrics {
         Self {
             received: table::CANDLES_RECEIVED.counter(&labels),
             published: table::CANDLES_PUBLISHED.counter(&labels),
-            discarded: Discard::ALL.map(|discard| table::CANDLES_DISCARDED.counter(&[discard.as_str()])),
+            discarded: DiscardMetrics::new(),
         }
     }
 
     /// Counts candles that are not published.
     pub fn discarded(&self, discard: Discard, count: u64) {
-        for (reason, counter) in Discard::ALL.iter().zip(&self.discarded) {
-            if *reason == discard {
-                counter.increment(count);
-            }
-        }
+        self.discarded.count(discard, count);
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use candlewire_common::candle_file::{RowRefusal, RowReport};
 use candlewire_common::screen::Screen;
 
-use crate::replay_metrics::{Discard, ReplayMetrics};
+use crate::discard::Discard;
+use crate::replay_metrics::ReplayMetrics;
 
 /// Reports and counts rows.
 #[derive(Debug)]

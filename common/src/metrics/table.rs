@@ -47,12 +47,32 @@ table! {
     /// Faults that Redis commands met, by what they mean.
     REDIS_ERRORS = EVERY, Kind::Counter, "redis_errors_total" ["kind"];
 
+    /// 1 while all connections to a venue's feed stand, else 0.
+    SOURCE_UP = INGEST, Kind::Gauge, "source_up" ["venue"];
+    /// How often a connection to a venue's feed came back after it had ended.
+    SOURCE_RECONNECTS = INGEST, Kind::Counter, "source_reconnects_total" ["venue"];
+    /// Requests to a venue's REST, by how they ended.
+    REST_REQUESTS = INGEST, Kind::Counter, "rest_requests_total" ["venue", "outcome"];
     /// Candles read from venues or files, before any check.
     CANDLES_RECEIVED = INGEST, Kind::Counter, "candles_received_total" ["venue", "timeframe"];
+    /// Candles that a venue's REST answered with.
+    CANDLES_FETCHED = INGEST, Kind::Counter, "candles_fetched_total" ["venue", "timeframe"];
     /// Candles written to the candle streams.
     CANDLES_PUBLISHED = INGEST, Kind::Counter, "candles_published_total" ["venue", "timeframe"];
     /// Candles not published, by reason.
     CANDLES_DISCARDED = INGEST, Kind::Counter, "candles_discarded_total" ["reason"];
+    /// Gaps before a closed candle, for which REST was asked.
+    GAPS = INGEST, Kind::Counter, "gaps_total" ["venue", "timeframe"];
+    /// Candles learned from REST and published.
+    BACKFILLED_CANDLES = INGEST, Kind::Counter, "backfilled_candles_total" ["venue", "timeframe"];
+    /// From a candle's close to its writing into the stream, in seconds; live candles only.
+    CLOSE_TO_PUBLISH = INGEST, Kind::Histogram(HOP), "close_to_publish_seconds" ["venue", "timeframe"];
+    /// When the newest published candle closed, in Unix seconds; NaN before the first.
+    LAST_CLOSE = INGEST, Kind::Gauge, "last_close_timestamp_seconds" ["venue", "timeframe"];
+    /// The length of a timeframe, in seconds.
+    TIMEFRAME = INGEST, Kind::Gauge, "timeframe_seconds" ["timeframe"];
+    /// Candles that wait until Redis takes them.
+    PUBLISH_BUFFER = INGEST, Kind::Gauge, "publish_buffer_candles";
 
     /// From a candle's sending to its reading by a worker, in seconds.
     QUEUE_WAIT = WORK, Kind::Histogram(HOP), "queue_wait_seconds";

@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GREETINGS_AT_ONCE: usize = 3;
 /// The pause before each other greeting.
 const GREETING_PAUSE: Duration = Duration::from_millis(150);
-/// How long before the end of its lifetime a connection is replaced, as a part of it.
-const REPLACED_BEFORE: u32 = 50;
+/// The age at which a connection is replaced, as a part of its lifetime.
+const REPLACED_AT: f64 = 0.98;
 
 /// What is needed to open a connection.
 #[derive(Clone, Debug)]
@@ -58,7 +58,10 @@ impl Line {
     pub async fn open(exchange: &Exchange, subscriptions: &[Subscription]) -> Result<Self, String> {
         let Exchange { venue, base, http, clock } = exchange;
         let (session, profile) = (venue.session(subscriptions), venue.profile());
-        let opened = clock.timeout(PATIENCE, Carrier::open(profile.transport, http, &session.address(base))).await;
+        let address = session.address(base);
+        // A TLS handshake's state is large.
+        let opening = Box::pin(Carrier::open(profile.transport, http, &address));
+        let opened = clock.timeout(PATIENCE, opening).await;
         let mut carrier = opened.map_err(|_| format!("not open within {PATIENCE:?}"))??;
         let mut greetings = session.greetings().into_iter();
         for greeting in greetings.by_ref().take(GREETINGS_AT_ONCE) {
@@ -66,7 +69,7 @@ impl Line {
         }
         let now = clock.now();
         let keep_alive_at = session.keep_alive().map(|keep_alive| now.after(keep_alive.every));
-        let lifetime = profile.lifetime.map(|lifetime| now.after(lifetime - lifetime / REPLACED_BEFORE));
+        let lifetime = profile.lifetime.map(|lifetime| now.after(lifetime.mul_f64(REPLACED_AT)));
         Ok(Self {
             carrier,
             session,

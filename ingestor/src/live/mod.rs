@@ -1,4 +1,20 @@
 //! Candles as they happen: from the feeds and the REST of venues into the candle streams, closed, complete, in order.
+//!
+//! A [`source`](self::source) stands for one venue: it hands what its feeds and its REST tell to the
+//! [`sequence`](self::sequence) of each series, and what comes out of it to the [`outbox`](self::outbox) of the
+//! series' partition, which an [`outlet`](self::outlet) empties into the stream. No part waits for another: a source
+//! never for Redis, an outlet never for a venue.
 
+pub mod derived;
 pub mod grid;
+pub mod journal;
+pub mod metrics;
+pub mod outbox;
+pub mod outlet;
+pub mod progress;
+pub mod run;
 pub mod sequence;
+pub mod source;
+pub mod track;
+pub mod walks;
+pub mod warmup;

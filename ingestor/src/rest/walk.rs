@@ -24,10 +24,10 @@ pub trait Sink {
     fn rows(&mut self, rows: Vec<Row>) -> impl Future<Output = ()> + Send;
 
     /// Notes that the venue wants silence, and why.
-    fn limited(&mut self, reason: &str, wait: Duration);
+    fn limited(&mut self, reason: &str, wait: Duration) -> impl Future<Output = ()> + Send;
 
     /// Counts a request by how it ended.
-    fn requested(&mut self, outcome: Requested);
+    fn requested(&mut self, outcome: Requested) -> impl Future<Output = ()> + Send;
 }
 
 /// How one request ended.
@@ -74,21 +74,21 @@ pub async fn walk(
             Ok(rows) => {
                 attempt = 1;
                 client.budget().answered();
-                sink.requested(Requested::Answered);
+                sink.requested(Requested::Answered).await;
                 sink.rows(rows).await;
             }
             Err(Failure::Limited { reason, wait }) => {
-                sink.requested(Requested::Limited);
+                sink.requested(Requested::Limited).await;
                 let wait = client.budget().refused(wait);
-                sink.limited(&reason, wait);
+                sink.limited(&reason, wait).await;
             }
             Err(Failure::Unavailable(_) | Failure::Unreadable(_)) if attempt < ATTEMPTS => {
-                sink.requested(Requested::Failed);
+                sink.requested(Requested::Failed).await;
                 clock.sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
                 attempt += 1;
             }
             Err(failure) => {
-                sink.requested(Requested::Failed);
+                sink.requested(Requested::Failed).await;
                 return Err(failure);
             }
         }

@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod bar_text;
 mod binance;
+pub mod built;
 mod bybit;
 mod coinbase;
 pub mod event;

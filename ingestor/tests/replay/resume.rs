@@ -39,7 +39,7 @@ fn config(bench: &Bench) -> anyhow::Result<Config> {
     Ok(Config::from_text("", None, &[("REDIS_URL".to_owned(), bench.redis.url())])?)
 }
 
-async fn publish(publisher: &mut Publisher<'_>, candles: &[ClosedCandle], until: usize) -> anyhow::Result<()> {
+async fn publish(publisher: &mut Publisher, candles: &[ClosedCandle], until: usize) -> anyhow::Result<()> {
     anyhow::ensure!(publisher.publish(candles, until, &CancellationToken::new()).await? == Sent::All);
     Ok(())
 }

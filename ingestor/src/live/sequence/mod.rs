@@ -103,7 +103,7 @@ struct Cue {
 }
 
 /// What follows from an input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The candle goes out.
     Publish(ClosedCandle, Learned),
@@ -143,9 +143,12 @@ pub enum Refused {
     /// It is about a bar that still forms.
     #[error("the bar still forms")]
     Forming,
-    /// It is about a candle that is decided.
+    /// It is about the candle that went out last, or one that waits.
     #[error("the candle is known")]
     Duplicate,
+    /// It is about a candle before the one that went out last.
+    #[error("a later candle is out")]
+    Late,
     /// No such bar can have been.
     #[error(transparent)]
     Candle(#[from] CandleError),
@@ -265,11 +268,13 @@ impl Sequence {
     ///
     /// # Errors
     ///
-    /// [`Refused::Duplicate`] where it is decided.
+    /// [`Refused::Duplicate`] or [`Refused::Late`] where it is decided.
     pub fn closed(&mut self, candle: ClosedCandle) -> Result<(), Refused> {
         let open_time = candle.open_time();
-        if self.settled().is_some_and(|settled| open_time <= settled) {
-            return Err(Refused::Duplicate);
+        match self.settled() {
+            Some(settled) if open_time == settled => return Err(Refused::Duplicate),
+            Some(settled) if open_time < settled => return Err(Refused::Late),
+            _ => {}
         }
         let repeated = self.waiting.insert(open_time, candle).is_some();
         if self.waiting.len() > WAITING_MAX {

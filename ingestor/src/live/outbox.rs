@@ -1,0 +1,272 @@
+//! Candles on their way to one partition's stream: those that are not sent yet, and those that may have to be sent
+//! again.
+//!
+//! The sources put candles in and never wait; the outlet takes them out while Redis takes them. What Redis has
+//! acknowledged is kept for [`KEPT`], since a server that crashes may lose that much. Where more was lost, or more
+//! came than there is room for, the series is *rewound*: its source is told how far Redis holds it, and fetches the
+//! rest from the venue again. Until it has taken notice, what it puts in is dropped, so that no candle overtakes
+//! another.
+//!
+//! It holds no connection and knows no venue.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use candlewire_common::candle::ClosedCandle;
+use candlewire_common::series::Series;
+use candlewire_common::time::UnixMillis;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::resume::Newest;
+
+/// How long an acknowledged candle is kept, to be sent again after a reconnect.
+const KEPT: Duration = Duration::from_secs(10);
+/// How many candles may wait for Redis in one partition.
+pub const ROOM: usize = 50_000;
+/// With more waiting, no history is fetched.
+const CROWDED: usize = 2_000;
+
+/// The candles on their way to one partition.
+#[derive(Debug)]
+pub struct Outbox {
+    inner: Mutex<Inner>,
+    filled: Notify,
+    drained: Notify,
+}
+
+/// A series of the partition.
+#[derive(Debug)]
+pub struct Sender {
+    /// The series.
+    pub series: Series,
+    /// How long after its end a candle counts as live.
+    pub live_for: Duration,
+    /// Told when it is rewound.
+    pub attention: Arc<Notify>,
+}
+
+/// A candle to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Parcel {
+    /// The number of its sender.
+    pub sender: usize,
+    /// The candle.
+    pub candle: ClosedCandle,
+    /// Whether it goes out for the first time.
+    pub is_first: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    senders: Vec<Slot>,
+    parcels: VecDeque<Held>,
+    /// The number of the first parcel; numbers only grow.
+    first: u64,
+    /// The number of the next parcel to be sent.
+    next: u64,
+    room: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    sender: Arc<Sender>,
+    state: State,
+    /// The newest candle that is no longer kept; Redis held it.
+    floor: Option<UnixMillis>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// How far Redis holds the series is not known, or no longer of use: what comes is dropped.
+    Unknown,
+    /// The source is to take notice that Redis holds the series so far.
+    Rewound(Option<UnixMillis>),
+    /// Candles follow each other.
+    Flowing,
+}
+
+#[derive(Debug)]
+struct Held {
+    sender: usize,
+    candle: ClosedCandle,
+    acknowledged: Option<Instant>,
+    /// Whether its series was rewound: it is not sent.
+    is_void: bool,
+}
+
+impl Outbox {
+    /// Begins empty, with room for `room` candles.
+    pub fn new(senders: Vec<Arc<Sender>>, room: usize) -> Self {
+        let senders = senders.into_iter().map(|sender| Slot { sender, state: State::Unknown, floor: None }).collect();
+        let inner = Inner { senders, parcels: VecDeque::new(), first: 0, next: 0, room };
+        Self { inner: Mutex::new(inner), filled: Notify::new(), drained: Notify::new() }
+    }
+
+    /// Puts a candle in, behind those of its series.
+    pub fn put(&self, sender: usize, candle: ClosedCandle) {
+        let mut inner = self.inner();
+        if inner.senders[sender].state != State::Flowing {
+            return;
+        }
+        inner.parcels.push_back(Held { sender, candle, acknowledged: None, is_void: false });
+        inner.forget_old(Instant::now());
+        if inner.waiting() > inner.room {
+            // Its later candles would leave a gap: all of them come back by the venue's REST.
+            inner.void(sender);
+        }
+        drop(inner);
+        self.filled.notify_one();
+    }
+
+    /// How far Redis holds a series that was rewound; `None` where it was not. From now on its candles are taken.
+    pub fn take_rewind(&self, sender: usize) -> Option<Option<UnixMillis>> {
+        let slot = &mut self.inner().senders[sender];
+        let State::Rewound(held) = slot.state else { return None };
+        (slot.state, slot.floor) = (State::Flowing, held);
+        Some(held)
+    }
+
+    /// Candles that wait to be sent.
+    pub fn waiting(&self) -> usize {
+        self.inner().waiting()
+    }
+
+    /// Waits until few candles wait to be sent. Cancel-safe.
+    pub async fn room(&self) {
+        loop {
+            let drained = self.drained.notified();
+            if self.waiting() <= CROWDED {
+                return;
+            }
+            drained.await;
+        }
+    }
+
+    /// Waits until a candle waits to be sent. Cancel-safe.
+    pub async fn filled(&self) {
+        loop {
+            let filled = self.filled.notified();
+            if self.waiting() > 0 {
+                return;
+            }
+            filled.await;
+        }
+    }
+
+    /// The partition's series, by their senders' numbers.
+    pub fn senders(&self) -> Vec<Arc<Sender>> {
+        self.inner().senders.iter().map(|slot| Arc::clone(&slot.sender)).collect()
+    }
+
+    /// Notes how far Redis holds each series after a reconnect: everything kept is to be sent again, and series of
+    /// which Redis lost more are rewound.
+    pub fn reconnected(&self, newest: &Newest) {
+        let mut inner = self.inner();
+        for sender in 0..inner.senders.len() {
+            let slot = &inner.senders[sender];
+            let held = newest.get(&slot.sender.series).copied();
+            if slot.state != State::Flowing || held < slot.floor {
+                inner.rewind(sender, held);
+            }
+        }
+        inner.next = inner.first;
+    }
+
+    /// Rewinds the series that had no room, now that candles flow: Redis holds what it has acknowledged. Answers
+    /// with the series.
+    pub fn reopen(&self) -> Vec<Series> {
+        let mut inner = self.inner();
+        let mut reopened = Vec::new();
+        if inner.waiting() > 0 {
+            return reopened;
+        }
+        for sender in 0..inner.senders.len() {
+            if inner.senders[sender].state == State::Unknown {
+                let kept = inner.parcels.iter().rev().find(|parcel| parcel.sender == sender && !parcel.is_void);
+                let held = kept.map(|parcel| parcel.candle.open_time()).or(inner.senders[sender].floor);
+                inner.rewind(sender, held);
+                reopened.push(inner.senders[sender].sender.series.clone());
+            }
+        }
+        reopened
+    }
+
+    /// The next candles to be sent, at most `count_max`, and the number to acknowledge them with.
+    pub fn next_batch(&self, count_max: usize) -> (Vec<Parcel>, u64) {
+        let inner = self.inner();
+        let start = usize::try_from(inner.next - inner.first).unwrap_or(usize::MAX);
+        let (mut batch, mut end) = (Vec::new(), inner.next);
+        for held in inner.parcels.iter().skip(start) {
+            if batch.len() == count_max {
+                break;
+            }
+            end += 1;
+            if !held.is_void {
+                let is_first = held.acknowledged.is_none();
+                batch.push(Parcel { sender: held.sender, candle: held.candle, is_first });
+            }
+        }
+        (batch, end)
+    }
+
+    /// Notes that Redis has acknowledged the candles before `end`.
+    pub fn acknowledged(&self, end: u64, now: Instant) {
+        let mut inner = self.inner();
+        let from = usize::try_from(inner.next - inner.first).unwrap_or(usize::MAX);
+        let count = usize::try_from(end.saturating_sub(inner.next)).unwrap_or(usize::MAX);
+        for held in inner.parcels.iter_mut().skip(from).take(count) {
+            held.acknowledged.get_or_insert(now);
+        }
+        inner.next = inner.next.max(end);
+        inner.forget_old(now);
+        drop(inner);
+        self.drained.notify_waiters();
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics while it is held.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn waiting(&self) -> usize {
+        let sent = usize::try_from(self.next - self.first).unwrap_or(usize::MAX);
+        self.parcels.len().saturating_sub(sent)
+    }
+
+    /// Drops what was acknowledged long enough ago, or stands for more than there is room for.
+    fn forget_old(&mut self, now: Instant) {
+        while self.first < self.next {
+            let is_crowded = self.parcels.len() > self.room;
+            let is_old = |held: &mut Held| {
+                held.is_void || is_crowded || held.acknowledged.is_some_and(|at| now.duration_since(at) > KEPT)
+            };
+            let Some(held) = self.parcels.pop_front_if(is_old) else { return };
+            self.first += 1;
+            if !held.is_void {
+                let floor = &mut self.senders[held.sender].floor;
+                *floor = (*floor).max(Some(held.candle.open_time()));
+            }
+        }
+    }
+
+    /// Drops what waits of a series; what was acknowledged stays.
+    fn void(&mut self, sender: usize) {
+        self.senders[sender].state = State::Unknown;
+        for held in &mut self.parcels {
+            held.is_void |= held.sender == sender && held.acknowledged.is_none();
+        }
+    }
+
+    fn rewind(&mut self, sender: usize, held: Option<UnixMillis>) {
+        for parcel in &mut self.parcels {
+            parcel.is_void |= parcel.sender == sender;
+        }
+        let slot = &mut self.senders[sender];
+        slot.state = State::Rewound(held);
+        slot.sender.attention.notify_one();
+    }
+}

@@ -1,0 +1,318 @@
+//! `ingestor run`: a task for each source, each connection and each partition, under one supervisor.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use candlewire_common::config::{Config, SourceConfig};
+use candlewire_common::connection::RedisTarget;
+use candlewire_common::exit::{Fault, Outcome};
+use candlewire_common::health::Health;
+use candlewire_common::metrics::{RedisMetrics, table};
+use candlewire_common::screen::Screen;
+use candlewire_common::series::{Partition, Series};
+use candlewire_common::server::Server;
+use candlewire_common::{shutdown, watchdog};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::calendar::Calendar;
+use crate::clock::Clock;
+use crate::feed::keeper::{Doorway, Keeper};
+use crate::feed::line::Exchange;
+use crate::live::derived::Derived;
+use crate::live::grid::Grid;
+use crate::live::metrics::{LastClose, SentMetrics};
+use crate::live::outbox::{Outbox, ROOM, Sender};
+use crate::live::outlet::Outlet;
+use crate::live::progress::WarmupProgress;
+use crate::live::sequence::{Rules, Sequence};
+use crate::live::source::{Connection, Parts, Source};
+use crate::live::track::Track;
+use crate::live::walks::Walks;
+use crate::live::warmup;
+use crate::partition_stream::PartitionStream;
+use crate::rest::budget::Budget;
+use crate::rest::client::{RestClient, http_client};
+use crate::venue::profile::{Closing, Transport};
+use crate::venue::{self, Live, Subscription, Venue};
+
+/// How long after the grace period a candle still counts as live.
+const LIVE_FOR: Duration = Duration::from_secs(5);
+/// How much later than others a candle is overdue that is built from them.
+const BUILT_LATER: Duration = Duration::from_secs(1);
+/// How many messages of a venue's feeds may wait.
+const NEWS_MAX: usize = 4_096;
+/// How often gauges are set.
+const GAUGE_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs the live ingestor until a signal stops it.
+///
+/// # Errors
+///
+/// [`Fault::Usage`] when the sources ask for what a venue does not have, or the address is taken; otherwise the fault
+/// of the task that took the process down.
+pub async fn run(
+    config: &Config,
+    http: Option<SocketAddr>,
+    recorder: PrometheusHandle,
+    screen: Screen,
+) -> Result<Outcome> {
+    let target = RedisTarget::new(&config.redis)?;
+    let plans = plan(config)?;
+    let server = Server::bind(http.unwrap_or(config.http.ingestor)).await?;
+    let health = Health::default();
+    let mut tasks: JoinSet<Result<()>> = JoinSet::new();
+    let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
+    let (page, token) = (health.clone(), stop.clone());
+    tasks.spawn(async move { server.serve(recorder, page, token).await.context("serve metrics") });
+    let watch = watchdog::run(target.clone(), health, RedisMetrics::new(), stop.clone());
+    tasks.spawn(async move {
+        watch.await;
+        Ok(())
+    });
+    tracing::info!(
+        "ingestor starts: {} series of {}, redis at {}",
+        plans.iter().map(|plan| plan.series.len()).sum::<usize>(),
+        plans.iter().map(|plan| plan.venue.profile().name).collect::<Vec<_>>().join(", "),
+        target.address()
+    );
+    spawn(config, &target, plans, Clock::system(), &screen, &stop, &mut tasks)?;
+    shutdown::supervise(tasks, stop, shutdown::GRACE).await?;
+    tracing::info!("ingestor stopped");
+    Ok(Outcome::Done)
+}
+
+/// What one source is to follow.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    source: &'a SourceConfig,
+    venue: Arc<dyn Venue>,
+    series: Vec<Planned>,
+}
+
+/// One series of a source.
+#[derive(Debug)]
+struct Planned {
+    series: Series,
+    subscription: Subscription,
+    /// Whether it is built from the source's shortest candles.
+    is_built: bool,
+}
+
+/// Checks the sources against what their venues have.
+///
+/// # Errors
+///
+/// [`Fault::Usage`], one line that names the key.
+pub fn plan(config: &Config) -> Result<Vec<Plan<'_>>, Fault> {
+    if config.sources.is_empty() {
+        return Err(Fault::Usage("sources: none is configured, so there is nothing to connect".to_owned()));
+    }
+    let mut seen = HashSet::new();
+    let mut plans = Vec::new();
+    for (number, source) in config.sources.iter().enumerate() {
+        let venue = venue::open(source)?;
+        let mut series = Vec::new();
+        for symbol in &source.symbols {
+            let own = source.timeframes.iter().map(|timeframe| (*timeframe, false));
+            let built = source.derive.iter().map(|timeframe| (*timeframe, true));
+            for (timeframe, is_built) in own.chain(built) {
+                let name = Series::new(&source.venue, symbol, timeframe);
+                if !seen.insert(name.clone()) {
+                    return Err(Fault::Usage(format!("sources[{number}]: {name} is named twice")));
+                }
+                let subscription = Subscription { symbol: symbol.clone(), timeframe };
+                series.push(Planned { series: name, subscription, is_built });
+            }
+        }
+        check_timeframes(number, source, venue.as_ref())?;
+        plans.push(Plan { source, venue, series });
+    }
+    Ok(plans)
+}
+
+fn check_timeframes(number: usize, source: &SourceConfig, venue: &dyn Venue) -> Result<(), Fault> {
+    let name = venue.profile().name;
+    if let Some(missing) = source.timeframes.iter().find(|timeframe| venue.timeframe_name(**timeframe).is_none()) {
+        return Err(Fault::Usage(format!(
+            "sources[{number}].timeframes: {name} has no candles of {missing}; derive them from shorter ones"
+        )));
+    }
+    let Some(base) = source.timeframes.iter().min() else { return Ok(()) };
+    for target in &source.derive {
+        Derived::new(0, *base, *target).map_err(|error| Fault::Usage(format!("sources[{number}].derive: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Starts the tasks of all sources and of the partitions they write to.
+///
+/// # Errors
+///
+/// [`Fault::Usage`] where a venue can't be spoken to at all.
+pub fn spawn(
+    config: &Config,
+    target: &RedisTarget,
+    plans: Vec<Plan<'_>>,
+    clock: Clock,
+    screen: &Screen,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Result<()>>,
+) -> Result<(), Fault> {
+    let progress = WarmupProgress::new(screen, plans.iter().map(|plan| plan.series.len()).sum());
+    let attentions: Vec<Arc<Notify>> = plans.iter().map(|_| Arc::default()).collect();
+    let outboxes = Outboxes::new(config, &plans, &attentions);
+    outboxes.spawn(config, target, clock, stop, tasks);
+    let mut budgets: HashMap<Url, Arc<Budget>> = HashMap::new();
+    for (plan, attention) in plans.into_iter().zip(attentions) {
+        let profile = plan.venue.profile();
+        let urls = &plan.source.urls;
+        let rest = urls.rest.clone().map_or_else(|| base_url(profile.rest_url), Ok)?;
+        let feed = match profile.transport {
+            Transport::WebSocket => &urls.ws,
+            Transport::Lines => &urls.stream,
+        };
+        let feed = feed.clone().map_or_else(|| base_url(profile.feed_url), Ok)?;
+        let budget = budgets.entry(rest.clone()).or_insert_with(|| Arc::new(Budget::new(profile.budget, clock)));
+        let client = RestClient::new(Arc::clone(&plan.venue), rest, Arc::clone(budget), clock)?;
+        let http = http_client(plan.venue.as_ref(), &feed)?;
+        let exchange = Exchange { venue: Arc::clone(&plan.venue), base: feed, http, clock };
+        let mut tracks = tracks(config, &plan, &outboxes)?;
+        let (news, heard) = mpsc::channel(NEWS_MAX);
+        let doorway = Arc::<Doorway>::default();
+        let mut connections = Vec::new();
+        for (number, series) in shares(&plan).into_iter().enumerate() {
+            let renew = Arc::<Notify>::default();
+            for index in &series {
+                tracks[*index].connection = Some(number);
+            }
+            let subscriptions = series.iter().map(|index| tracks[*index].subscription.clone()).collect();
+            connections.push(Connection::new(Arc::clone(&renew), series));
+            let (exchange, doorway, news) = (exchange.clone(), Arc::clone(&doorway), news.clone());
+            let keeper = Keeper { exchange, subscriptions, doorway, news, number, renew };
+            tasks.spawn(keeper.run(stop.clone()));
+        }
+        let parts = Parts { tracks, connections, news: heard, attention, progress: progress.clone() };
+        tasks.spawn(Source::new(Walks::new(client, clock), clock, parts).run(stop.clone()));
+    }
+    Ok(())
+}
+
+/// A base address that is part of the program.
+fn base_url(text: &str) -> Result<Url, Fault> {
+    Url::parse(text).map_err(|error| Fault::Usage(format!("{text}: {error}")))
+}
+
+/// The series of each connection: as many as one may carry, those of a symbol together.
+fn shares(plan: &Plan<'_>) -> Vec<Vec<usize>> {
+    let most = plan.venue.profile().subscriptions_max;
+    let mut shares: Vec<Vec<usize>> = Vec::new();
+    let fed: Vec<usize> = (0..plan.series.len()).filter(|index| !plan.series[*index].is_built).collect();
+    for symbol in
+        fed.chunk_by(|one, other| plan.series[*one].subscription.symbol == plan.series[*other].subscription.symbol)
+    {
+        match shares.last_mut() {
+            Some(share) if share.len() + symbol.len() <= most => share.extend_from_slice(symbol),
+            _ => shares.push(symbol.to_vec()),
+        }
+    }
+    shares
+}
+
+/// The series of one source, in the order of the plan.
+fn tracks(config: &Config, plan: &Plan<'_>, outboxes: &Outboxes) -> Result<Vec<Track>, Fault> {
+    let (profile, source) = (plan.venue.profile(), plan.source);
+    let mut tracks = Vec::new();
+    for Planned { series, subscription, is_built } in &plan.series {
+        let timeframe = subscription.timeframe;
+        let rules = Rules {
+            grid: Grid::new(timeframe, profile.week),
+            closing: if *is_built { Closing::Marked } else { profile.closing },
+            live: if *is_built { Live::Bars } else { plan.venue.live(timeframe) },
+            omits_empty: profile.omits_empty,
+            calendar: Calendar(profile.hours),
+            grace: source.grace + if *is_built { BUILT_LATER } else { Duration::ZERO },
+            warmup: source.warmup.unwrap_or_else(|| warmup::wanted(config, series)),
+        };
+        let (outbox, sender) = outboxes.place(series, config);
+        tracks.push(Track::new(series.clone(), subscription.clone(), Sequence::new(rules), outbox, sender));
+    }
+    let base = source.timeframes.iter().min().copied();
+    for index in 0..plan.series.len() {
+        let Planned { subscription, is_built, .. } = &plan.series[index];
+        let own = plan.series.iter().position(|other| {
+            other.subscription.symbol == subscription.symbol && Some(other.subscription.timeframe) == base
+        });
+        if let (true, Some(own), Some(base)) = (*is_built, own, base) {
+            let derived = Derived::new(index, base, subscription.timeframe);
+            tracks[own].derived.push(derived.map_err(|error| Fault::Usage(error.to_string()))?);
+        }
+    }
+    Ok(tracks)
+}
+
+/// The outboxes of all partitions that are written to.
+struct Outboxes(BTreeMap<Partition, Arc<Outbox>>);
+
+impl Outboxes {
+    fn new(config: &Config, plans: &[Plan<'_>], attentions: &[Arc<Notify>]) -> Self {
+        let mut senders: BTreeMap<Partition, Vec<Arc<Sender>>> = BTreeMap::new();
+        for (plan, attention) in plans.iter().zip(attentions) {
+            for Planned { series, .. } in &plan.series {
+                let (series, live_for) = (series.clone(), plan.source.grace + LIVE_FOR);
+                let partition = series.partition(config.redis.partitions);
+                let sender = Sender { series, live_for, attention: Arc::clone(attention) };
+                senders.entry(partition).or_default().push(Arc::new(sender));
+            }
+        }
+        Self(
+            senders.into_iter().map(|(partition, senders)| (partition, Arc::new(Outbox::new(senders, ROOM)))).collect(),
+        )
+    }
+
+    /// Where a series' candles go.
+    fn place(&self, series: &Series, config: &Config) -> (Arc<Outbox>, usize) {
+        let outbox = &self.0[&series.partition(config.redis.partitions)];
+        let sender = outbox.senders().iter().position(|sender| sender.series == *series);
+        (Arc::clone(outbox), sender.unwrap_or_default())
+    }
+
+    fn spawn(
+        &self,
+        config: &Config,
+        target: &RedisTarget,
+        clock: Clock,
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<Result<()>>,
+    ) {
+        let mut closes: HashMap<(String, &str), Arc<LastClose>> = HashMap::new();
+        for (partition, outbox) in &self.0 {
+            let metrics = |sender: &Arc<Sender>| {
+                let series = &sender.series;
+                let key = (series.venue().to_owned(), series.timeframe().as_str());
+                let close = closes.entry(key).or_insert_with(|| Arc::new(LastClose::new(series)));
+                SentMetrics::new(sender, Arc::clone(close))
+            };
+            let sent = outbox.senders().iter().map(metrics).collect();
+            let stream = PartitionStream::new(target.clone(), config, *partition);
+            tasks.spawn(Outlet::new(stream, Arc::clone(outbox), sent, clock).run(stop.clone()));
+        }
+        let (outboxes, token) = (self.0.values().cloned().collect::<Vec<_>>(), stop.clone());
+        tasks.spawn(async move {
+            let gauge = table::PUBLISH_BUFFER.gauge(&[]);
+            loop {
+                gauge.set(outboxes.iter().map(|outbox| outbox.waiting()).sum::<usize>() as f64);
+                tokio::select! {
+                    () = token.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(GAUGE_EVERY) => {}
+                }
+            }
+        });
+    }
+}
