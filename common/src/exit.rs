@@ -11,6 +11,8 @@ pub enum Outcome {
     Done,
     /// Some input rows were refused; the rest was used.
     RowsRefused,
+    /// A check found something that does not work.
+    FaultsFound,
     /// A person pressed ctrl-c before a one-shot command was through.
     Interrupted,
 }
@@ -32,6 +34,8 @@ impl From<ConfigError> for Fault {
     }
 }
 
+/// The exit code of a check that found a fault.
+pub const FAULTS: u8 = 1;
 /// The exit code of bad usage, from `sysexits.h`.
 pub const USAGE: u8 = 64;
 /// The exit code of refused input.
@@ -48,6 +52,7 @@ pub fn code(program: &str, result: &anyhow::Result<Outcome>) -> ExitCode {
     let code = match result {
         Ok(Outcome::Done) => return ExitCode::SUCCESS,
         Ok(Outcome::RowsRefused) => return ExitCode::from(DATA),
+        Ok(Outcome::FaultsFound) => return ExitCode::from(FAULTS),
         Ok(Outcome::Interrupted) => return ExitCode::from(INTERRUPTED),
         Err(error) => match error.downcast_ref::<Fault>() {
             Some(Fault::Usage(_)) => USAGE,

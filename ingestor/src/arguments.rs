@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use candlewire_common::candle_file::read_open_time;
 use candlewire_common::cli::GlobalArgs;
 use candlewire_common::series::Series;
+use candlewire_common::time::UnixMillis;
 use clap::{Args, Parser, Subcommand};
 
 use crate::speed::Speed;
@@ -27,8 +29,30 @@ pub enum Command {
     /// Connect every source, and publish closed candles as they happen
     #[command(after_long_help = RUN_HELP)]
     Run,
+    /// Fetch a range of one series from its venue, and publish what is missing
+    Backfill(BackfillArgs),
     /// Publish the candles of CSV files, in open-time order
     Replay(ReplayArgs),
+    /// Check Redis, and of each source reachability, clock, symbols, feed and budget
+    #[command(after_long_help = DOCTOR_HELP)]
+    Doctor,
+}
+
+/// What is to be fetched.
+#[derive(Args, Debug)]
+#[command(after_long_help = BACKFILL_HELP)]
+pub struct BackfillArgs {
+    /// Series, such as binance:BTCUSDT:1h; a source of its venue tells how to reach it
+    #[arg(long, value_name = "SERIES")]
+    pub series: Series,
+
+    /// The first open time: ISO 8601 (UTC where it names no zone), Unix seconds or milliseconds
+    #[arg(long, value_name = "T", value_parser = read_open_time)]
+    pub from: UnixMillis,
+
+    /// Candles that open before this; by default all that are closed
+    #[arg(long, value_name = "T", value_parser = read_open_time)]
+    pub to: Option<UnixMillis>,
 }
 
 /// How files are to be replayed.
@@ -59,6 +83,28 @@ or ctrl-c; an outage of a venue or of Redis is waited out.
 
 Exit codes:
   0    stopped by SIGTERM or ctrl-c
+  64   bad usage or configuration";
+
+const BACKFILL_HELP: &str = "\
+Workers apply candles in order, so what lies before the newest candle that Redis holds is left out: an
+interrupted backfill goes on where it was, and history before the first candle needs an empty series.
+
+Example:
+  ingestor backfill --series binance:BTCUSDT:1h --from 2026-01-01
+
+Exit codes:
+  0    everything the venue has is published
+  64   bad usage or configuration, or a symbol that the venue does not know
+  65   some candles of the venue were refused, the others were published
+  69   the venue or Redis can't be reached
+  130  interrupted";
+
+const DOCTOR_HELP: &str = "\
+One line for each thing; a FAULT line says what to do. Nothing is changed or published.
+
+Exit codes:
+  0    everything works, warnings aside
+  1    something does not work
   64   bad usage or configuration";
 
 const REPLAY_HELP: &str = "\

@@ -1,14 +1,17 @@
 //! The ingestor: brings candles from outside into Candlewire's candle streams.
 //!
-//! `run` follows venues, `replay` publishes files. What is published is a closed candle that was checked by the types of
+//! `run` follows venues, `backfill` fetches a range of one series, `replay` publishes files, `doctor` checks what `run`
+//! needs. What is published is a closed candle that was checked by the types of
 //! `candlewire-common`, in open-time order within its series; whether a candle is new to Candlewire is
 //! the worker's to decide, so publishing one again is always safe.
 
 pub mod arguments;
+pub mod backfill;
 pub mod backpressure;
 pub mod calendar;
 pub mod clock;
 pub mod discard;
+pub mod doctor;
 pub mod feed;
 pub mod live;
 pub mod pace;
@@ -41,6 +44,8 @@ pub async fn run(arguments: Arguments, recorder: PrometheusHandle, screen: Scree
     let config = arguments.global.load()?;
     match arguments.command {
         Command::Run => live::run::run(&config, arguments.global.http, recorder, screen).await,
+        Command::Backfill(wanted) => backfill::run(&config, wanted, screen).await,
+        Command::Doctor => doctor::run(&config, &screen).await,
         Command::Replay(wanted) => replay::run(&config, arguments.global.http, wanted, recorder, screen).await,
     }
 }

@@ -119,6 +119,17 @@ impl PartitionStream {
         Ok(Some(newest))
     }
 
+    /// Tells how far Redis holds each of `wanted`. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`] when Redis does not answer or refuses.
+    pub async fn newest_held(&mut self, wanted: &[Series]) -> Result<Newest, RedisError> {
+        let mut connection = self.connected()?;
+        let newest = newest_held(&mut connection, &self.config.keys, self.place, wanted).await;
+        newest.inspect_err(|error| self.failed(error))
+    }
+
     /// Tells what stands against another batch. Cancel-safe.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! How far a replay is: a bar on a terminal, otherwise a plain line every few seconds.
+//! How far a replay or a backfill is: a bar on a terminal, otherwise a plain line every few seconds.
 
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use tokio::time::Instant;
 /// The shortest time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows how far a replay is. Dropped, it leaves nothing on the screen.
+/// Shows how far it is. Dropped, it leaves nothing on the screen.
 #[derive(Debug)]
 pub struct Progress {
     screen: Screen,
+    command: &'static str,
     series: Series,
     total: usize,
     shape: Shape,
@@ -27,14 +28,14 @@ enum Shape {
 }
 
 impl Progress {
-    /// Begins at zero of `total` candles.
-    pub fn new(screen: Screen, series: Series, total: usize) -> Self {
+    /// Begins at zero of `total` candles, for a command of this name.
+    pub fn new(screen: Screen, command: &'static str, series: Series, total: usize) -> Self {
         let shape = if screen.is_terminal() {
             Shape::Bar(screen.bar(series.to_string(), total as u64))
         } else {
             Shape::Lines { last: Instant::now() }
         };
-        Self { screen, series, total, shape }
+        Self { screen, command, series, total, shape }
     }
 
     /// Shows that `published` candles are published, the last of them opened at `open_time`.
@@ -46,9 +47,9 @@ impl Progress {
             }
             Shape::Lines { last } if last.elapsed() >= LINE_EVERY && published < self.total => {
                 *last = Instant::now();
-                let Self { series, total, .. } = self;
+                let Self { command, series, total, .. } = self;
                 let line = format!(
-                    "replay {series}: {published} of {total} candles published, now at {}",
+                    "{command} {series}: {published} of {total} candles published, now at {}",
                     open_time.rfc3339()
                 );
                 self.screen.line(&line);

@@ -1,4 +1,4 @@
-//! The publisher of a replay: the candles of one series, in order, through whatever becomes of Redis.
+//! The publisher of a replay or a backfill: the candles of one series, in order, through whatever becomes of Redis.
 //!
 //! After each reconnect what Redis has lost is sent again, and the last seconds in any case, as the contract
 //! promises it; consumers drop what they have. Where there is no room, and where Redis does not take
@@ -15,6 +15,7 @@ use candlewire_common::connection::{RedisFault, RedisTarget, describe};
 use candlewire_common::exit::Fault;
 use candlewire_common::metrics::RedisMetrics;
 use candlewire_common::series::Series;
+use candlewire_common::time::UnixMillis;
 use redis::RedisError;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,7 @@ const REPEATED: Duration = Duration::from_secs(10);
 pub struct Publisher {
     stream: PartitionStream,
     series: Series,
+    origin: Origin,
     metrics: RedisMetrics,
     waiting: Waiting,
     /// The first candle to be sent.
@@ -68,11 +70,12 @@ impl Publisher {
     ///
     /// [`Fault::Unreachable`] when Redis does not answer, [`Fault::Usage`] when it has another layout
     /// or evicts streams.
-    pub async fn connect(target: RedisTarget, config: &Config, series: Series) -> Result<Self, Fault> {
+    pub async fn connect(target: RedisTarget, config: &Config, series: Series, origin: Origin) -> Result<Self, Fault> {
         let stream = PartitionStream::connect(target, config, series.partition(config.redis.partitions)).await?;
         Ok(Self {
             stream,
             series,
+            origin,
             metrics: RedisMetrics::new(),
             waiting: Waiting::default(),
             next: 0,
@@ -86,8 +89,19 @@ impl Publisher {
         self.acknowledged
     }
 
+    /// The newest candle of the series that Redis holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Unreachable`] when Redis does not answer.
+    pub async fn newest_held(&mut self) -> Result<Option<UnixMillis>, Fault> {
+        let newest = self.stream.newest_held(std::slice::from_ref(&self.series)).await;
+        let newest = newest.map_err(|error| self.stream.target().unreachable(&error))?;
+        Ok(newest.get(&self.series).copied())
+    }
+
     /// Publishes the candles before `until` that are not published yet. `candles` are the same at each
-    /// call. An outage is waited out for [`PATIENCE`], a lack of room while something moves; `stop` ends
+    /// call, but for more at their end. An outage is waited out for [`PATIENCE`], a lack of room while something moves; `stop` ends
     /// either after the batch in flight.
     ///
     /// # Errors
@@ -153,8 +167,8 @@ impl Publisher {
     /// Sends the next batch.
     async fn send(&mut self, candles: &[ClosedCandle], until: usize) -> Result<(), RedisError> {
         let end = until.min(self.next + BATCH);
-        let series = &self.series;
-        let outgoing = |candle| Outgoing { series, candle, origin: Origin::Replay };
+        let (series, origin) = (&self.series, self.origin);
+        let outgoing = |candle| Outgoing { series, candle, origin };
         self.stream.append(candles[self.next..end].iter().map(outgoing)).await?;
         let now = Instant::now();
         self.recent.push_back((now, self.next));

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use candlewire_common::candle::ClosedCandle;
+use candlewire_common::candle::{ClosedCandle, Origin};
 use candlewire_common::candle_file;
 use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
@@ -54,14 +54,14 @@ pub async fn run(
         serve(address, &target, recorder, &stop, &mut tasks).await?;
     }
     let metrics = ReplayMetrics::new(&series);
-    let mut publisher = Publisher::connect(target, config, series.clone()).await?;
+    let mut publisher = Publisher::connect(target, config, series.clone(), Origin::Replay).await?;
 
     let tally = Tally::new(screen.clone(), metrics.clone());
     let Some((candles, tally)) = read(files, series.timeframe(), tally, &stop).await? else {
         screen.line(&format!("replay {series}: interrupted, no candle published"));
         return Ok(Outcome::Interrupted);
     };
-    let mut progress = Progress::new(screen.clone(), series.clone(), candles.len());
+    let mut progress = Progress::new(screen.clone(), "replay", series.clone(), candles.len());
     let pace = Pace::new(speed, Instant::now());
     let sent = publish(&candles, pace, &mut publisher, &mut progress, &metrics, &stop).await;
     drop(progress);

@@ -27,7 +27,7 @@ use timeline::{Place, Timeline};
 
 pub use columns::ColumnsError;
 pub use csv_rows::{ROW_BYTES_MAX, RowFault};
-pub use open_time::OpenTimeError;
+pub use open_time::{OpenTimeError, read as read_open_time};
 pub use row::RowRefusal;
 pub use timeline::Conflict;
 

@@ -27,7 +27,7 @@ pub enum OpenTimeError {
 /// # Errors
 ///
 /// [`OpenTimeError`], quoting the text.
-pub(super) fn read(text: &str) -> Result<UnixMillis, OpenTimeError> {
+pub fn read(text: &str) -> Result<UnixMillis, OpenTimeError> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let is_number = unsigned.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     match basic_date(text) {

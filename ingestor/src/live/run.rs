@@ -38,8 +38,8 @@ use crate::live::walks::Walks;
 use crate::live::warmup;
 use crate::partition_stream::PartitionStream;
 use crate::rest::budget::Budget;
-use crate::rest::client::{RestClient, http_client};
-use crate::venue::profile::{Closing, Transport};
+use crate::rest::client::{RestClient, feed_url, http_client, rest_url};
+use crate::venue::profile::Closing;
 use crate::venue::{self, Live, Subscription, Venue};
 
 /// How long after the grace period a candle still counts as live.
@@ -91,6 +91,7 @@ pub async fn run(
 /// What one source is to follow.
 #[derive(Debug)]
 pub struct Plan<'a> {
+    config: &'a Config,
     source: &'a SourceConfig,
     venue: Arc<dyn Venue>,
     series: Vec<Planned>,
@@ -103,6 +104,40 @@ struct Planned {
     subscription: Subscription,
     /// Whether it is built from the source's shortest candles.
     is_built: bool,
+}
+
+impl<'a> Plan<'a> {
+    /// The source it was made of.
+    pub fn source(&self) -> &'a SourceConfig {
+        self.source
+    }
+
+    /// The venue.
+    pub fn venue(&self) -> &Arc<dyn Venue> {
+        &self.venue
+    }
+
+    /// Everything that is followed.
+    pub fn series(&self) -> impl Iterator<Item = Subscription> {
+        self.series.iter().map(|planned| planned.subscription.clone())
+    }
+
+    /// What the feed carries.
+    pub fn fed(&self) -> impl Iterator<Item = Subscription> {
+        self.series.iter().filter(|planned| !planned.is_built).map(|planned| planned.subscription.clone())
+    }
+
+    /// Each symbol with its shortest timeframe.
+    pub fn shortest(&self) -> impl Iterator<Item = Subscription> {
+        let shortest = self.source.timeframes.iter().min().copied();
+        self.fed().filter(move |subscription| Some(subscription.timeframe) == shortest)
+    }
+
+    /// How many candles of history a series wants.
+    pub fn warmup(&self, subscription: &Subscription) -> u32 {
+        let series = Series::new(&self.source.venue, &subscription.symbol, subscription.timeframe);
+        self.source.warmup.unwrap_or_else(|| warmup::wanted(self.config, &series))
+    }
 }
 
 /// Checks the sources against what their venues have.
@@ -132,7 +167,7 @@ pub fn plan(config: &Config) -> Result<Vec<Plan<'_>>, Fault> {
             }
         }
         check_timeframes(number, source, venue.as_ref())?;
-        plans.push(Plan { source, venue, series });
+        plans.push(Plan { config, source, venue, series });
     }
     Ok(plans)
 }
@@ -171,15 +206,9 @@ pub fn spawn(
     outboxes.spawn(config, target, clock, stop, tasks);
     let mut budgets: HashMap<Url, Arc<Budget>> = HashMap::new();
     for (plan, attention) in plans.into_iter().zip(attentions) {
-        let profile = plan.venue.profile();
-        let urls = &plan.source.urls;
-        let rest = urls.rest.clone().map_or_else(|| base_url(profile.rest_url), Ok)?;
-        let feed = match profile.transport {
-            Transport::WebSocket => &urls.ws,
-            Transport::Lines => &urls.stream,
-        };
-        let feed = feed.clone().map_or_else(|| base_url(profile.feed_url), Ok)?;
-        let budget = budgets.entry(rest.clone()).or_insert_with(|| Arc::new(Budget::new(profile.budget, clock)));
+        let (rest, feed) = (rest_url(plan.source, plan.venue.as_ref())?, feed_url(plan.source, plan.venue.as_ref())?);
+        let allowance = plan.venue.profile().budget;
+        let budget = budgets.entry(rest.clone()).or_insert_with(|| Arc::new(Budget::new(allowance, clock)));
         let client = RestClient::new(Arc::clone(&plan.venue), rest, Arc::clone(budget), clock)?;
         let http = http_client(plan.venue.as_ref(), &feed)?;
         let exchange = Exchange { venue: Arc::clone(&plan.venue), base: feed, http, clock };
@@ -202,11 +231,6 @@ pub fn spawn(
         tasks.spawn(Source::new(Walks::new(client, clock), clock, parts).run(stop.clone()));
     }
     Ok(())
-}
-
-/// A base address that is part of the program.
-fn base_url(text: &str) -> Result<Url, Fault> {
-    Url::parse(text).map_err(|error| Fault::Usage(format!("{text}: {error}")))
 }
 
 /// The series of each connection: as many as one may carry, those of a symbol together.
@@ -238,7 +262,7 @@ fn tracks(config: &Config, plan: &Plan<'_>, outboxes: &Outboxes) -> Result<Vec<T
             omits_empty: profile.omits_empty,
             calendar: Calendar(profile.hours),
             grace: source.grace + if *is_built { BUILT_LATER } else { Duration::ZERO },
-            warmup: source.warmup.unwrap_or_else(|| warmup::wanted(config, series)),
+            warmup: plan.warmup(subscription),
         };
         let (outbox, sender) = outboxes.place(series, config);
         tracks.push(Track::new(series.clone(), subscription.clone(), Sequence::new(rules), outbox, sender));

@@ -25,10 +25,9 @@ use crate::live::sequence::{Ended, Learned, Purpose, Refused, Step};
 use crate::live::track::Track;
 use crate::live::walks::{Brought, Delivery, Walks};
 use crate::venue::answer::{Failure, Row};
-use crate::venue::built::BuiltPager;
 use crate::venue::event::Event;
 use crate::venue::profile::Closing;
-use crate::venue::{Live, Venue, pager};
+use crate::venue::{Live, Venue, any_pager};
 
 /// How long to sleep where nothing is due.
 const IDLE: Duration = Duration::from_hours(1);
@@ -184,11 +183,7 @@ impl Source {
             let track = &mut self.tracks[index];
             let Some(want) = track.sequence.wants(now) else { continue };
             let (subscription, span) = (&track.subscription, want.span);
-            let pager = if self.venue.timeframe_name(subscription.timeframe).is_some() {
-                Some(pager(&self.venue, subscription, span, now))
-            } else {
-                BuiltPager::new(&self.venue, subscription, span, now).map(|pager| Box::new(pager) as _)
-            };
+            let pager = any_pager(&self.venue, subscription, span, now);
             // Whether a timeframe can be had was checked at the start.
             if let Some(pager) = pager {
                 let id = track.sequence.ask(want);

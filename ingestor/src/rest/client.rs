@@ -6,6 +6,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use candlewire_common::config::SourceConfig;
 use candlewire_common::exit::Fault;
 use candlewire_common::retry_after;
 use candlewire_common::time::UnixMillis;
@@ -18,6 +19,7 @@ use crate::clock::Clock;
 use crate::rest::budget::Budget;
 use crate::venue::Venue;
 use crate::venue::answer::{Failure, Request};
+use crate::venue::profile::Transport;
 
 /// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -52,6 +54,16 @@ impl RestClient {
     pub fn new(venue: Arc<dyn Venue>, base: Url, budget: Arc<Budget>, clock: Clock) -> Result<Self, Fault> {
         let http = http_client(venue.as_ref(), &base)?;
         Ok(Self { http, base, venue, budget, clock })
+    }
+
+    /// Makes a client for a source, with a budget of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`RestClient::new`].
+    pub fn of_source(source: &SourceConfig, venue: &Arc<dyn Venue>, clock: Clock) -> Result<Self, Fault> {
+        let budget = Arc::new(Budget::new(venue.profile().budget, clock));
+        Self::new(Arc::clone(venue), rest_url(source, venue.as_ref())?, budget, clock)
     }
 
     /// What is shared with others that ask the same venue.
@@ -101,6 +113,33 @@ impl RestClient {
     fn wait_wanted(&self, headers: &HeaderMap) -> Option<Duration> {
         retry_after::read(headers.get(RETRY_AFTER)?.to_str().ok()?, self.clock.now())
     }
+}
+
+/// The base address of a source's REST.
+///
+/// # Errors
+///
+/// [`Fault::Usage`] where the venue's own address is none.
+pub fn rest_url(source: &SourceConfig, venue: &dyn Venue) -> Result<Url, Fault> {
+    source.urls.rest.clone().map_or_else(|| base_url(venue.profile().rest_url), Ok)
+}
+
+/// The base address of a source's feed.
+///
+/// # Errors
+///
+/// [`Fault::Usage`] where the venue's own address is none.
+pub fn feed_url(source: &SourceConfig, venue: &dyn Venue) -> Result<Url, Fault> {
+    let configured = match venue.profile().transport {
+        Transport::WebSocket => &source.urls.ws,
+        Transport::Lines => &source.urls.stream,
+    };
+    configured.clone().map_or_else(|| base_url(venue.profile().feed_url), Ok)
+}
+
+/// A base address that is part of the program.
+fn base_url(text: &str) -> Result<Url, Fault> {
+    Url::parse(text).map_err(|error| Fault::Usage(format!("{text}: {error}")))
 }
 
 /// A client that can reach `base` in the venue's name.

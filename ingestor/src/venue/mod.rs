@@ -31,6 +31,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::venue::answer::{Failure, Request, Row};
+use crate::venue::built::BuiltPager;
 use crate::venue::event::Event;
 use crate::venue::pager::{Pager, RangePager};
 use crate::venue::profile::Profile;
@@ -146,4 +147,18 @@ pub fn open(source: &SourceConfig) -> Result<Arc<dyn Venue>, Fault> {
 pub fn pager(venue: &Arc<dyn Venue>, subscription: &Subscription, span: Span, now: UnixMillis) -> Box<dyn Pager> {
     let paged = || Box::new(RangePager::new(Arc::clone(venue), subscription.clone(), span));
     venue.deep_pager(subscription, span, now).unwrap_or_else(|| paged())
+}
+
+/// Walks through a range of candles of any timeframe: those that the venue does not have are built from shorter ones.
+/// `None` where it has nothing that they could be built of.
+pub fn any_pager(
+    venue: &Arc<dyn Venue>,
+    subscription: &Subscription,
+    span: Span,
+    now: UnixMillis,
+) -> Option<Box<dyn Pager>> {
+    if venue.timeframe_name(subscription.timeframe).is_some() {
+        return Some(pager(venue, subscription, span, now));
+    }
+    BuiltPager::new(venue, subscription, span, now).map(|pager| Box::new(pager) as Box<dyn Pager>)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use candlewire_common::candle::Origin;
 use candlewire_common::candle::{Bar, ClosedCandle};
 use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
@@ -125,7 +126,8 @@ async fn redis_that_stays_away_is_given_up_on() -> anyhow::Result<()> {
     let candle = |minute: i64| ClosedCandle::new(UnixMillis(minute * 60_000), bar, UnixMillis::now());
     let candles = [candle(1)?, candle(2)?];
 
-    let mut publisher = Publisher::connect(RedisTarget::new(&config.redis)?, &config, SERIES.parse()?).await?;
+    let mut publisher =
+        Publisher::connect(RedisTarget::new(&config.redis)?, &config, SERIES.parse()?, Origin::Replay).await?;
     assert_eq!(publisher.publish(&candles, 1, &stop).await?, Sent::All);
     bench.redis.kill()?;
     tokio::time::pause();

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use candlewire_common::candle::Origin;
 use candlewire_common::candle::{Bar, ClosedCandle};
 use candlewire_common::candle_entry::Place;
 use candlewire_common::config::Config;
@@ -62,7 +63,7 @@ async fn a_tail_of_any_length_that_redis_lost_is_sent_again_and_nothing_else() -
         let mut bench = Bench::start(DURABLE).await?;
         let (config, candles) = (config(&bench)?, candles(4_000)?);
         let target = RedisTarget::new(&config.redis)?;
-        let mut publisher = Publisher::connect(target, &config, SERIES.parse()?).await?;
+        let mut publisher = Publisher::connect(target, &config, SERIES.parse()?, Origin::Replay).await?;
         publish(&mut publisher, &candles, 2_500).await?;
         time_passes().await;
         publish(&mut publisher, &candles, 3_000).await?;
@@ -89,7 +90,7 @@ async fn what_workers_applied_and_trimmed_is_not_sent_again() -> anyhow::Result<
     let mut bench = Bench::start(DURABLE).await?;
     let (config, candles) = (config(&bench)?, candles(2_000)?);
     let target = RedisTarget::new(&config.redis)?;
-    let mut publisher = Publisher::connect(target, &config, SERIES.parse()?).await?;
+    let mut publisher = Publisher::connect(target, &config, SERIES.parse()?, Origin::Replay).await?;
     publish(&mut publisher, &candles, 1_300).await?;
     time_passes().await;
     publish(&mut publisher, &candles, 1_500).await?;

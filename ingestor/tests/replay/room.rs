@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use candlewire_common::candle::Origin;
 use candlewire_common::candle::{Bar, ClosedCandle};
 use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
@@ -120,7 +121,8 @@ async fn a_stream_in_which_nothing_moves_is_given_up_on() -> anyhow::Result<()> 
     let bar = Bar { open: price, high: price, low: price, close: price, volume: price };
     let candle = |minute: i64| ClosedCandle::new(UnixMillis(minute * 60_000), bar, UnixMillis::now());
     let (candles, stop) = ([candle(1)?, candle(2)?], CancellationToken::new());
-    let mut publisher = Publisher::connect(RedisTarget::new(&config.redis)?, &config, SERIES.parse()?).await?;
+    let mut publisher =
+        Publisher::connect(RedisTarget::new(&config.redis)?, &config, SERIES.parse()?, Origin::Replay).await?;
     publisher.publish(&candles, 1, &stop).await?;
 
     // The clock is the test's own.

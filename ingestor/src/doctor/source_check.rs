@@ -1,0 +1,203 @@
+//! One source: its REST, its clock, its symbols, its feed, and what its budget means for the start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use candlewire_common::time::UnixMillis;
+use tokio::time::{Instant, timeout};
+
+use super::{Finding, Verdict};
+use crate::clock::Clock;
+use crate::feed::line::{Exchange, Line};
+use crate::live::grid::Grid;
+use crate::live::run::Plan;
+use crate::rest::client::{Answer, RestClient, feed_url, http_client};
+use crate::venue::answer::{Failure, Row};
+use crate::venue::event::Event;
+use crate::venue::profile::Profile;
+use crate::venue::{Span, Subscription, Venue};
+
+/// The difference between the clocks that is worth a warning, and that which makes candles late or early.
+const SKEW_NOTICED: Duration = Duration::from_secs(2);
+const SKEW_HARMFUL: Duration = Duration::from_secs(5);
+/// How long the feed may take to tell anything.
+const FEED_PATIENCE: Duration = Duration::from_secs(15);
+/// How many candles of a symbol are asked for: the newest may be missing where nobody trades.
+const CANDLES: u32 = 5;
+
+/// Looks at one source.
+///
+/// # Errors
+///
+/// [`candlewire_common::exit::Fault::Usage`] where it can't be spoken to at all.
+pub(super) async fn look(plan: &Plan<'_>, report: &mut impl FnMut(Finding)) -> Result<()> {
+    let (venue, clock) = (plan.venue(), Clock::system());
+    let profile = venue.profile();
+    let client = RestClient::of_source(plan.source(), venue, clock)?;
+    let mut is_first = true;
+    for subscription in plan.shortest() {
+        let started = Instant::now();
+        let answered = ask(&client, venue, &subscription, clock.now()).await;
+        if is_first {
+            report(reachability(profile, answered.as_ref().map(|(answer, _)| answer), started.elapsed()));
+            if let Ok((Answer { date: Some(date), .. }, _)) = &answered {
+                report(skew(profile.name, *date, clock.now()));
+            }
+            is_first = false;
+            if matches!(answered, Err(Failure::Unavailable(_))) {
+                break;
+            }
+        }
+        report(symbol(profile, &subscription, answered.map(|(_, rows)| rows)));
+    }
+    report(feed(plan).await?);
+    report(budget(plan));
+    Ok(())
+}
+
+/// Asks for the newest candles of a symbol.
+async fn ask(
+    client: &RestClient,
+    venue: &Arc<dyn Venue>,
+    subscription: &Subscription,
+    now: UnixMillis,
+) -> Result<(Answer, Vec<Row>), Failure> {
+    let grid = Grid::new(subscription.timeframe, venue.profile().week);
+    let last = grid.newest_over(now);
+    let first = UnixMillis(last.0 - subscription.timeframe.millis() * i64::from(CANDLES - 1));
+    let answer = client.get(&venue.page_request(subscription, Span { first, last })).await?;
+    let rows = venue.read_page(subscription, &answer.body)?;
+    Ok((answer, rows))
+}
+
+fn reachability(profile: &Profile, answered: Result<&Answer, &Failure>, took: Duration) -> Finding {
+    let subject = format!("{} REST", profile.name);
+    let answers = || format!("answers in {} ms", took.as_millis());
+    match answered {
+        Ok(_) | Err(Failure::UnknownSymbol(_)) => Finding::new(Verdict::Ok, subject, answers()),
+        Err(Failure::Limited { reason, wait }) => {
+            let wait = wait.map_or_else(String::new, |wait| format!(", for {} s", wait.as_secs()));
+            let advice = "something else behind this address asks too much";
+            Finding::new(Verdict::Fault, subject, format!("wants fewer requests ({reason}){wait}: {advice}"))
+        }
+        Err(failure @ Failure::Refused(_)) => {
+            Finding::new(Verdict::Fault, subject, format!("{failure}: are token and account right?"))
+        }
+        Err(failure) => {
+            let advice = "is rest_url right, is there a way out to the internet?";
+            Finding::new(Verdict::Fault, subject, format!("{failure}: {advice}"))
+        }
+    }
+}
+
+/// The venue tells its time by the whole second.
+fn skew(venue: &str, date: UnixMillis, now: UnixMillis) -> Finding {
+    let subject = format!("{venue} clock");
+    let (ahead, behind) = (now.since(date.after(Duration::from_secs(1))), date.since(now));
+    let (skew, side) = if ahead > behind { (ahead, "ahead of") } else { (behind, "behind") };
+    let detail = format!("this machine's clock is {:.1} s {side} the venue's", skew.as_secs_f64());
+    if skew >= SKEW_HARMFUL {
+        Finding::new(Verdict::Fault, subject, format!("{detail}: candles come late or are refused; run an NTP client"))
+    } else if skew >= SKEW_NOTICED {
+        Finding::new(Verdict::Warning, subject, format!("{detail}: run an NTP client"))
+    } else {
+        Finding::new(Verdict::Ok, subject, "within a second of this machine's")
+    }
+}
+
+fn symbol(profile: &Profile, subscription: &Subscription, rows: Result<Vec<Row>, Failure>) -> Finding {
+    let Subscription { symbol, timeframe } = subscription;
+    let subject = format!("{} {symbol}", profile.name);
+    match rows {
+        Ok(rows) => match rows.last() {
+            Some(row) => {
+                let detail = format!("newest candle of {timeframe}: {}", row.open_time.rfc3339());
+                Finding::new(Verdict::Ok, subject, detail)
+            }
+            None => Finding::new(
+                Verdict::Warning,
+                subject,
+                format!("no candles of {timeframe} lately: is the market open, does anybody trade it?"),
+            ),
+        },
+        Err(Failure::UnknownSymbol(reason)) => {
+            let advice = "spell it as the venue's streaming API does";
+            Finding::new(Verdict::Fault, subject, format!("the venue does not know it ({reason}): {advice}"))
+        }
+        Err(failure) => Finding::new(Verdict::Fault, subject, failure.to_string()),
+    }
+}
+
+/// Connects to the feed, and waits until it tells anything.
+async fn feed(plan: &Plan<'_>) -> Result<Finding> {
+    let venue = plan.venue();
+    let profile = venue.profile();
+    let base = feed_url(plan.source(), venue.as_ref())?;
+    let http = http_client(venue.as_ref(), &base)?;
+    let subject = format!("{} feed", profile.name);
+    let exchange = Exchange { venue: Arc::clone(venue), base, http, clock: Clock::system() };
+    let subscriptions: Vec<Subscription> = plan.fed().take(profile.subscriptions_max).collect();
+    let started = Instant::now();
+    let heard = timeout(FEED_PATIENCE, async {
+        let mut line = Line::open(&exchange, &subscriptions).await?;
+        let mut events = Vec::new();
+        loop {
+            line.next(&mut events).await?;
+            for event in events.drain(..) {
+                match event {
+                    Event::Refused { symbol, reason } => {
+                        let symbol = symbol.map_or_else(String::new, |symbol| format!("{symbol}: "));
+                        return Err(format!("a subscription is refused: {symbol}{reason}"));
+                    }
+                    Event::Bar { .. } | Event::Price { .. } | Event::Accepted => return Ok(()),
+                    _ => {}
+                }
+            }
+        }
+    });
+    Ok(match heard.await {
+        Ok(Ok(())) => {
+            Finding::new(Verdict::Ok, subject, format!("tells candles after {} ms", started.elapsed().as_millis()))
+        }
+        Ok(Err(reason)) => Finding::new(Verdict::Fault, subject, reason),
+        Err(_) => Finding::new(
+            Verdict::Warning,
+            subject,
+            format!("connected, but told nothing in {} s: is the market open?", FEED_PATIENCE.as_secs()),
+        ),
+    })
+}
+
+/// How long the first start takes, by the budget alone.
+fn budget(plan: &Plan<'_>) -> Finding {
+    let profile = plan.venue().profile();
+    let series: Vec<Subscription> = plan.series().collect();
+    let cost = |subscription: &Subscription| {
+        let span = Span { first: UnixMillis(0), last: UnixMillis(0) };
+        let pages = plan.warmup(subscription).div_ceil(profile.rows_max);
+        u64::from(pages) * u64::from(plan.venue().page_request(subscription, span).cost)
+    };
+    let cost: u64 = series.iter().map(cost).sum();
+    let seconds = cost.saturating_sub(u64::from(profile.budget.burst)).div_ceil(u64::from(profile.budget.per_second));
+    let detail = format!(
+        "{} a second, {} at once; the history of {} series costs {cost}: some {seconds} s at the first start",
+        profile.budget.per_second,
+        profile.budget.burst,
+        series.len()
+    );
+    Finding::new(Verdict::Ok, format!("{} budget", profile.name), detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_compared_by_the_whole_second() {
+        let verdict = |now: i64| skew("binance", UnixMillis(100_000), UnixMillis(now)).verdict;
+        assert_eq!([100_000, 100_999, 102_500, 98_100].map(verdict), [Verdict::Ok; 4]);
+        assert_eq!([103_500, 97_000].map(verdict), [Verdict::Warning; 2]);
+        assert_eq!([106_000, 95_000, 0].map(verdict), [Verdict::Fault; 3]);
+    }
+}
