@@ -1,4 +1,3 @@
-//! Venues: what differs between them, and nothing else.
 //!
 //! Each venue has a folder that owns its protocol: addresses, names of timeframes, subscriptions, the reading of
 //! messages and of REST answers. A venue neither connects nor waits nor knows the time: it says what to send and
@@ -10,8 +9,11 @@ pub mod answer;
 pub mod bar_text;
 mod binance;
 pub mod event;
+mod instant;
+mod kraken;
 pub mod pager;
 pub mod profile;
+mod refusal;
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,7 +77,13 @@ pub trait Venue: fmt::Debug + Send + Sync {
         None
     }
 
-    /// A new connection that is to carry these subscriptions, at most [`Profile::subscriptions_max`].
+    /// Whether a connection carries the subscriptions of one timeframe only.
+    fn has_connection_per_timeframe(&self) -> bool {
+        false
+    }
+
+    /// A new connection that is to carry these subscriptions, at most [`Profile::subscriptions_max`] and of one
+    /// timeframe where [`Venue::has_connection_per_timeframe`].
     fn session(&self, subscriptions: &[Subscription]) -> Box<dyn Session>;
 
     /// Asks for one page of candles; `span` holds at most [`Profile::rows_max`].
@@ -130,6 +138,7 @@ pub struct KeepAlive {
 pub fn open(source: &SourceConfig) -> Result<Arc<dyn Venue>, Fault> {
     match source.venue.as_str() {
         "binance" => Ok(Arc::new(binance::Binance)),
+        "kraken" => Ok(Arc::new(kraken::Kraken)),
         unknown => Err(Fault::Usage(format!("venue {unknown} is not known"))),
     }
 }
