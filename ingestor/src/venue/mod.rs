@@ -1,3 +1,4 @@
+//! Venues: what differs between them, and nothing else.
 //!
 //! Each venue has a folder that owns its protocol: addresses, names of timeframes, subscriptions, the reading of
 //! messages and of REST answers. A venue neither connects nor waits nor knows the time: it says what to send and
@@ -11,6 +12,7 @@ mod binance;
 pub mod event;
 mod instant;
 mod kraken;
+mod oanda;
 pub mod pager;
 pub mod profile;
 mod refusal;
@@ -139,6 +141,7 @@ pub fn open(source: &SourceConfig) -> Result<Arc<dyn Venue>, Fault> {
     match source.venue.as_str() {
         "binance" => Ok(Arc::new(binance::Binance)),
         "kraken" => Ok(Arc::new(kraken::Kraken)),
+        "oanda" => Ok(Arc::new(oanda::Oanda::open(source)?)),
         unknown => Err(Fault::Usage(format!("venue {unknown} is not known"))),
     }
 }
