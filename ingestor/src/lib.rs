@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod backpressure;
+pub mod calendar;
 pub mod pace;
 pub mod partition_stream;
 pub mod progress;
