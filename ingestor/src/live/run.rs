@@ -21,7 +21,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::feed::keeper::{Doorway, Keeper};
 use crate::feed::line::Exchange;
@@ -233,14 +232,19 @@ pub fn spawn(
     Ok(())
 }
 
-/// The series of each connection: as many as one may carry, those of a symbol together.
+/// The series of each connection: as many as one may carry, those of a symbol together unless the venue wants them
+/// apart.
 fn shares(plan: &Plan<'_>) -> Vec<Vec<usize>> {
     let most = plan.venue.profile().subscriptions_max;
+    let subscription = |index: usize| &plan.series[index].subscription;
+    let mut fed: Vec<usize> = (0..plan.series.len()).filter(|index| !plan.series[*index].is_built).collect();
+    if plan.venue.has_connection_per_timeframe() {
+        fed.sort_by_key(|index| subscription(*index).timeframe);
+        let of_timeframe = fed.chunk_by(|one, other| subscription(*one).timeframe == subscription(*other).timeframe);
+        return of_timeframe.flat_map(|series| series.chunks(most).map(<[usize]>::to_vec)).collect();
+    }
     let mut shares: Vec<Vec<usize>> = Vec::new();
-    let fed: Vec<usize> = (0..plan.series.len()).filter(|index| !plan.series[*index].is_built).collect();
-    for symbol in
-        fed.chunk_by(|one, other| plan.series[*one].subscription.symbol == plan.series[*other].subscription.symbol)
-    {
+    for symbol in fed.chunk_by(|one, other| subscription(*one).symbol == subscription(*other).symbol) {
         match shares.last_mut() {
             Some(share) if share.len() + symbol.len() <= most => share.extend_from_slice(symbol),
             _ => shares.push(symbol.to_vec()),
@@ -260,7 +264,7 @@ fn tracks(config: &Config, plan: &Plan<'_>, outboxes: &Outboxes) -> Result<Vec<T
             closing: if *is_built { Closing::Marked } else { profile.closing },
             live: if *is_built { Live::Bars } else { plan.venue.live(timeframe) },
             omits_empty: profile.omits_empty,
-            calendar: Calendar(profile.hours),
+            calendar: profile.hours,
             grace: source.grace + if *is_built { BUILT_LATER } else { Duration::ZERO },
             warmup: plan.warmup(subscription),
         };

@@ -13,6 +13,9 @@ pub mod built;
 mod bybit;
 mod coinbase;
 pub mod event;
+mod instant;
+mod kraken;
+mod oanda;
 mod okx;
 pub mod pager;
 pub mod profile;
@@ -81,7 +84,13 @@ pub trait Venue: fmt::Debug + Send + Sync {
         None
     }
 
-    /// A new connection that is to carry these subscriptions, at most [`Profile::subscriptions_max`].
+    /// Whether a connection carries the subscriptions of one timeframe only.
+    fn has_connection_per_timeframe(&self) -> bool {
+        false
+    }
+
+    /// A new connection that is to carry these subscriptions, at most [`Profile::subscriptions_max`] and of one
+    /// timeframe where [`Venue::has_connection_per_timeframe`].
     fn session(&self, subscriptions: &[Subscription]) -> Box<dyn Session>;
 
     /// Asks for one page of candles; `span` holds at most [`Profile::rows_max`].
@@ -139,6 +148,8 @@ pub fn open(source: &SourceConfig) -> Result<Arc<dyn Venue>, Fault> {
         "bybit" => Ok(Arc::new(bybit::Bybit)),
         "coinbase" => Ok(Arc::new(coinbase::Coinbase)),
         "okx" => Ok(Arc::new(okx::Okx::Recent)),
+        "kraken" => Ok(Arc::new(kraken::Kraken)),
+        "oanda" => Ok(Arc::new(oanda::Oanda::open(source)?)),
         unknown => Err(Fault::Usage(format!("venue {unknown} is not known"))),
     }
 }

@@ -28,10 +28,9 @@ use self::answer::Warming;
 use self::observed::Observed;
 use self::plan::{Attempts, Job};
 pub use self::plan::{Purpose, Want};
-use crate::calendar::Calendar;
 use crate::live::grid::Grid;
 use crate::venue::event::Trade;
-use crate::venue::profile::Closing;
+use crate::venue::profile::{Closing, Hours};
 use crate::venue::{Live, Span};
 
 /// The most closed candles that wait for an older one; later ones come back by REST.
@@ -51,7 +50,7 @@ pub struct Rules {
     /// Whether the venue's REST leaves out candles without trades.
     pub omits_empty: bool,
     /// When the venue trades.
-    pub calendar: Calendar,
+    pub calendar: Hours,
     /// How long after a candle's end its closing message is waited for.
     pub grace: Duration,
     /// How many closed candles are wanted before the first live one.
