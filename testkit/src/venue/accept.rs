@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
 use tokio_tungstenite::accept_hdr_async;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
 
 use super::http::{Head, respond};
 use super::hub::Hub;
@@ -77,21 +78,32 @@ fn protocol(hub: &Hub, path_and_query: &str) -> Option<Box<dyn Talk>> {
     }
 }
 
+/// Checks the path of a handshake.
+struct Check<'a> {
+    hub: &'a Hub,
+    /// The protocol that is found there.
+    talk: &'a mut Option<Box<dyn Talk>>,
+}
+
+impl Callback for Check<'_> {
+    fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
+        let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        *self.talk = protocol(self.hub, path_and_query);
+        if self.talk.is_some() {
+            return Ok(response);
+        }
+        let mut refusal = ErrorResponse::new(None);
+        *refusal.status_mut() = StatusCode::NOT_FOUND;
+        Err(refusal)
+    }
+}
+
 /// Serves a WebSocket.
 pub(crate) async fn frames(stream: TcpStream, hub: Arc<Hub>) {
     revive(&hub).await;
     stream.set_nodelay(true).ok();
     let mut talk = None;
-    let check = |request: &Request, response: Response| {
-        let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        talk = protocol(&hub, path_and_query);
-        if talk.is_some() {
-            return Ok(response);
-        }
-        let mut refusal = ErrorResponse::new(None);
-        *refusal.status_mut() = axum::http::StatusCode::NOT_FOUND;
-        Err(refusal)
-    };
+    let check = Check { hub: &hub, talk: &mut talk };
     let Ok(socket) = accept_hdr_async(stream, check).await else { return };
     if let Some(talk) = talk {
         let id = number(&hub);

@@ -139,11 +139,15 @@ impl Talk for Streams {
         let names: Vec<&str> = params.iter().filter_map(Value::as_str).collect();
         let result = match request["method"].as_str() {
             Some("SUBSCRIBE") if line.subs.len() + names.len() <= STREAMS_MAX => {
-                names.iter().for_each(|name| Self::join(line, name));
+                for name in names {
+                    Self::join(line, name);
+                }
                 Some(Value::Null)
             }
             Some("UNSUBSCRIBE") => {
-                names.iter().for_each(|name| Self::leave(line, name));
+                for name in names {
+                    Self::leave(line, name);
+                }
                 Some(Value::Null)
             }
             Some("LIST_SUBSCRIPTIONS") => {

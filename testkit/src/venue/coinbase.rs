@@ -168,7 +168,9 @@ impl Talk for Channels {
             }
             (Some("unsubscribe"), "heartbeats") => line.heartbeats = false,
             (Some("unsubscribe"), "candles" | "market_trades") => {
-                products.iter().for_each(|symbol| line.unsubscribe(symbol, &channel));
+                for symbol in &products {
+                    line.unsubscribe(symbol, &channel);
+                }
             }
             _ => refuse(line, "failed to subscribe: unknown type, channel, or no product_ids"),
         }

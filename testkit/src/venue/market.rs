@@ -155,7 +155,7 @@ impl Market {
             let closed_from_ms = self.closed_until(minute * MINUTE_MS).map_or(i64::MAX, |(from_ms, _)| from_ms);
             minute = (minute - 1).min((closed_from_ms - 1).div_euclid(MINUTE_MS));
         }
-        self.price_at(key, self.listed_ms)
+        price_at(key, self.listed_ms)
     }
 
     /// Returns the candles that start in `from_ms..to_ms` (aligned to UTC) as the venue's REST API shows them.
@@ -198,7 +198,7 @@ impl Market {
         for (nth, offset_ms) in (0..).zip(offsets) {
             let (id, time_ms) = (minute * TRADES_MAX + nth, minute * MINUTE_MS + offset_ms);
             let dice = at(key, 3, id);
-            let smooth = self.price_at(key, time_ms);
+            let smooth = price_at(key, time_ms);
             let jitter = below(dice, smooth / 2_000 + 3) - smooth / 4_000 - 1;
             let size = below(dice >> 24, 150_000_000) + 1;
             let trade = Trade { id, time_ms, price: smooth + jitter, size, taker_buys: dice >> 63 == 1 };
@@ -207,19 +207,20 @@ impl Market {
             }
         }
     }
+}
 
-    fn price_at(&self, key: u64, time_ms: i64) -> i64 {
-        let base = 1_000_000 + below(key, 5_000_000);
-        let wave = |(nth, (length, parts)): (u64, (i64, i64))| {
-            let (point, into) = (time_ms.div_euclid(length), time_ms.rem_euclid(length));
-            let height = (base / parts).max(1);
-            let corner = |point| below(at(key, 16 + nth, point), 2 * height + 1) - height;
-            let (left, right) = (corner(point), corner(point + 1));
-            let rise = i128::from(right - left) * i128::from(into) / i128::from(length);
-            left + i64::try_from(rise).unwrap_or(0)
-        };
-        base + (0..).zip(WAVES).map(wave).sum::<i64>()
-    }
+/// Returns the smooth part of the price.
+fn price_at(key: u64, time_ms: i64) -> i64 {
+    let base = 1_000_000 + below(key, 5_000_000);
+    let wave = |(nth, (length, parts)): (u64, (i64, i64))| {
+        let (point, into) = (time_ms.div_euclid(length), time_ms.rem_euclid(length));
+        let height = (base / parts).max(1);
+        let corner = |point| below(at(key, 16 + nth, point), 2 * height + 1) - height;
+        let (left, right) = (corner(point), corner(point + 1));
+        let rise = i128::from(right - left) * i128::from(into) / i128::from(length);
+        left + i64::try_from(rise).unwrap_or(0)
+    };
+    base + (0..).zip(WAVES).map(wave).sum::<i64>()
 }
 
 /// Scrambles a number (the finisher of splitmix64).

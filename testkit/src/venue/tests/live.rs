@@ -138,8 +138,11 @@ async fn oanda_streams_prices_and_heartbeats_in_lines() {
     );
     stream.write_all(request.as_bytes()).await.expect("an open connection");
     let mut lines = BufReader::new(stream).lines();
+    while lines.next_line().await.expect("a head").is_some_and(|line| !line.is_empty()) {}
     let (mut text, mut heartbeat, mut price) = (String::new(), false, 0);
+    let end = venue.clock().now_ms() + 30 * MINUTE_MS;
     while !heartbeat || price < 5 {
+        assert!(venue.clock().now_ms() < end, "half an hour without");
         let line =
             timeout(PATIENCE, lines.next_line()).await.expect("a line in time").expect("a line").expect("no end");
         // Chunk sizes stand on lines of their own.
