@@ -1,0 +1,258 @@
+//! What the tests of the live engine share: a mock venue, the engine in this process on the venue's own clock, and
+//! the view of a foreign program on the candle stream.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use candlewire_common::candle::Origin;
+use candlewire_common::candle_entry::{CandleEntry, Place};
+use candlewire_common::config::Config;
+use candlewire_common::connection::RedisTarget;
+use candlewire_common::decimal::Decimal;
+use candlewire_common::keys::Keys;
+use candlewire_common::screen::Screen;
+use candlewire_common::series::{Partitions, Series};
+use candlewire_common::stream::{StreamEntry, range_reply};
+use candlewire_common::time::UnixMillis;
+use candlewire_common::timeframe::Timeframe;
+use candlewire_common::tls;
+use candlewire_testkit::RedisServer;
+use candlewire_testkit::venue::{Market, MockVenue, OANDA_TOKEN, Script, TruthCandle, VenueKind, VirtualClock};
+use candlewire_testkit::wait::eventually;
+use ingestor::clock::Clock;
+use ingestor::live::run::{plan, spawn};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const MINUTE: i64 = 60_000;
+/// Wednesday 2026-11-18 10:00 UTC: every market is open, and nobody's clock is behind it.
+pub(crate) const BEGIN: i64 = 1_794_996_000_000;
+/// How many candles of history are fetched at first.
+pub(crate) const WARMUP: i64 = 20;
+/// The instrument, in the words of the mock.
+pub(crate) const SYMBOL: &str = "BTC-USD";
+
+/// What an engine is to follow.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) kind: VenueKind,
+    pub(crate) speed: u32,
+    pub(crate) symbols: Vec<&'static str>,
+    pub(crate) timeframes: &'static str,
+    pub(crate) derive: &'static str,
+    pub(crate) warmup: i64,
+    pub(crate) prefix: String,
+}
+
+impl Wanted {
+    /// One symbol's minutes.
+    pub(crate) fn minutes(kind: VenueKind, prefix: &str) -> Self {
+        Self {
+            kind,
+            speed: 60,
+            symbols: vec![SYMBOL],
+            timeframes: r#"["1m"]"#,
+            derive: "[]",
+            warmup: WARMUP,
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    pub(crate) fn venue_name(&self) -> String {
+        format!("{:?}", self.kind).to_lowercase()
+    }
+
+    pub(crate) fn series(&self, symbol: &str, timeframe: &str) -> Series {
+        format!("{}:{}:{timeframe}", self.venue_name(), self.kind.feed_symbol(symbol)).parse().unwrap()
+    }
+
+    /// The configuration, as a person would write it.
+    pub(crate) fn config(&self, redis: &str, venue: &MockVenue) -> String {
+        let symbols: Vec<String> = self.symbols.iter().map(|symbol| self.kind.feed_symbol(symbol)).collect();
+        let (name, Self { timeframes, derive, warmup, prefix, .. }) = (self.venue_name(), self);
+        format!(
+            "[redis]\nurl = \"{redis}\"\nprefix = \"{prefix}\"\npartitions = 4\n\
+             [[sources]]\nvenue = \"{name}\"\nsymbols = {symbols:?}\ntimeframes = {timeframes}\nderive = {derive}\n\
+             warmup = {warmup}\nrest_url = \"{}\"\nws_url = \"{}\"\nstream_url = \"{}\"\n\
+             token = \"{OANDA_TOKEN}\"\naccount = \"101-004-1234567-001\"\n",
+            venue.rest_url(),
+            venue.ws_url(),
+            venue.stream_url()
+        )
+    }
+}
+
+/// A running engine.
+pub(crate) struct Engine {
+    stop: CancellationToken,
+    tasks: JoinSet<Result<()>>,
+}
+
+impl Engine {
+    /// Starts it on the venue's clock.
+    pub(crate) fn start(config: &str, clock: VirtualClock) -> Result<Self> {
+        tls::install();
+        let config = Config::from_text(config, None, &[])?;
+        let speed = NonZeroU32::new(clock.speed).context("speed")?;
+        let clock = match clock.speed {
+            1 => Clock::system(),
+            _ => Clock::scaled(UnixMillis(clock.origin_ms), clock.started, speed),
+        };
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let target = RedisTarget::new(&config.redis)?;
+        spawn(&config, &target, plan(&config)?, clock, &Screen::new(), &stop, &mut tasks)?;
+        Ok(Self { stop, tasks })
+    }
+
+    /// Stops it in order; no task may have failed.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        while let Some(ended) = self.tasks.try_join_next() {
+            ended??;
+            bail!("a task ended by itself");
+        }
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended??;
+        }
+        Ok(())
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) async fn kill(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+/// A venue, and what is to be followed there.
+pub(crate) struct Bench {
+    pub(crate) wanted: Wanted,
+    pub(crate) venue: MockVenue,
+    redis: String,
+}
+
+impl Bench {
+    pub(crate) async fn start(redis: &RedisServer, wanted: Wanted, script: Script) -> Result<Self> {
+        Self::with_market(redis, wanted, script, |market| market).await
+    }
+
+    pub(crate) async fn with_market(
+        redis: &RedisServer,
+        wanted: Wanted,
+        script: Script,
+        shape: impl FnOnce(Market) -> Market,
+    ) -> Result<Self> {
+        let market = shape(Market::new(7, &wanted.symbols));
+        let clock = match wanted.speed {
+            1 => VirtualClock::real(),
+            speed => VirtualClock::starting_at(BEGIN + 30_000, speed),
+        };
+        let venue = MockVenue::start(wanted.kind, market, clock, script).await?;
+        Ok(Self { wanted, venue, redis: redis.url() })
+    }
+
+    pub(crate) fn config(&self) -> String {
+        self.wanted.config(&self.redis, &self.venue)
+    }
+
+    pub(crate) fn engine(&self) -> Result<Engine> {
+        Engine::start(&self.config(), self.venue.clock())
+    }
+
+    /// What is in the stream of a series, in the order of the stream.
+    pub(crate) async fn published(&self, series: &Series) -> Result<Vec<Published>> {
+        let keys = Keys::new(&self.wanted.prefix);
+        let partitions = Partitions::new(4).context("partitions")?;
+        let partition = series.partition(partitions);
+        let mut connection = redis::Client::open(self.redis.as_str())?.get_multiplexed_async_connection().await?;
+        let mut range = redis::cmd("XRANGE");
+        range.arg(keys.candles(partition)).arg("-").arg("+");
+        let entries: Vec<StreamEntry> = range_reply(range.query_async(&mut connection).await?)?;
+        let place = Place { partition, partitions };
+        let mut published = Vec::new();
+        for entry in &entries {
+            let decoded = CandleEntry::decode(entry.id, &entry.fields, place, UnixMillis::now())?;
+            if decoded.series == *series {
+                let (origin, sent_ms) = (decoded.origin, decoded.sent.millis().0);
+                published.push(Published { candle: row(&decoded.candle), origin, sent_ms });
+            }
+        }
+        Ok(published)
+    }
+
+    /// What the venue has of a series from `from` on, before `to`.
+    pub(crate) fn truth(&self, symbol: &str, timeframe: Timeframe, from: i64, to: i64) -> Vec<Row> {
+        let truth = self.venue.truth(symbol, timeframe.millis(), from, to);
+        truth.iter().map(truth_row).collect()
+    }
+
+    /// Waits until the series' last candle before `to` is in the stream, then compares everything before `to` with the
+    /// truth: nothing is missing, nothing is there twice, all is in order.
+    pub(crate) async fn expect_all(&self, symbol: &str, timeframe: Timeframe, to: i64) -> Result<Vec<Published>> {
+        let series = self.wanted.series(symbol, timeframe.as_str());
+        let probe = async || match self.published(&series).await {
+            Ok(published) if self.is_through(symbol, timeframe, to, &published) => Ok(published),
+            Ok(published) => Err(format!(
+                "{series}: {} candles, the last of {:?}, at {}",
+                published.len(),
+                published.last().map(|last| UnixMillis(last.candle.open_time).rfc3339()),
+                UnixMillis(self.venue.clock().now_ms()).rfc3339()
+            )),
+            Err(error) => Err(error.to_string()),
+        };
+        let begin = Duration::from_millis(u64::try_from(to - self.venue.clock().now_ms()).unwrap_or(0));
+        let deadline = begin / self.wanted.speed + Duration::from_secs(30);
+        let published = eventually(deadline, probe).await.context(format!("{:?}", self.wanted.kind))?;
+        let found: Vec<Row> =
+            published.iter().map(|published| published.candle.clone()).filter(|row| row.open_time < to).collect();
+        let first = found.first().context("nothing was published")?.open_time;
+        let expected = self.truth(symbol, timeframe, first, to);
+        ensure!(found == expected, "{series}: {}", difference(&found, &expected));
+        Ok(published)
+    }
+
+    fn is_through(&self, symbol: &str, timeframe: Timeframe, to: i64, published: &[Published]) -> bool {
+        let truth = self.truth(symbol, timeframe, to - 60 * timeframe.millis(), to);
+        truth.last().is_some_and(|last| published.iter().any(|published| published.candle.open_time >= last.open_time))
+    }
+}
+
+/// One candle, comparable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) open_time: i64,
+    pub(crate) numbers: [Decimal; 5],
+}
+
+/// A candle in the stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    pub(crate) candle: Row,
+    pub(crate) origin: Origin,
+    /// When it was sent, in real time.
+    pub(crate) sent_ms: i64,
+}
+
+fn row(candle: &candlewire_common::candle::ClosedCandle) -> Row {
+    let numbers = [candle.open(), candle.high(), candle.low(), candle.close(), candle.volume()];
+    Row { open_time: candle.open_time().0, numbers }
+}
+
+fn truth_row(truth: &TruthCandle) -> Row {
+    let texts = [&truth.open, &truth.high, &truth.low, &truth.close, &truth.volume];
+    Row { open_time: truth.open_time_ms, numbers: texts.map(|text| text.parse().unwrap()) }
+}
+
+/// The first place where two series differ.
+fn difference(found: &[Row], expected: &[Row]) -> String {
+    let at = found.iter().zip(expected).position(|(found, expected)| found != expected);
+    let at = at.unwrap_or(found.len().min(expected.len()));
+    let shown = |rows: &[Row]| {
+        rows.iter()
+            .skip(at)
+            .take(3)
+            .map(|row| format!("{} {:?}", UnixMillis(row.open_time).rfc3339(), row.numbers.map(|n| n.to_string())))
+            .collect::<Vec<_>>()
+    };
+    format!("at {at} of {}: found {:#?}, expected {:#?}", expected.len(), shown(found), shown(expected))
+}

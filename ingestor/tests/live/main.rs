@@ -1,0 +1,4 @@
+//! The live engine against mock venues that misbehave.
+
+mod bench;
+mod faults;
