@@ -99,7 +99,7 @@ async fn bybit_confirms_every_minute() {
 
 #[tokio::test]
 async fn okx_pushes_flat_rows_of_empty_minutes() {
-    let market = Market::new(3, &["BTC-USD"]).with_empty_share(100);
+    let market = Market::new(3, &["BTC-USD"]).with_empty_share(100).with_listed(START_MS - 60 * MINUTE_MS);
     let clock = VirtualClock::starting_at(START_MS - 5_000, 60);
     let venue = MockVenue::start(VenueKind::Okx, market, clock, Script::none()).await.expect("free ports");
     let mut client = Client::open(&venue, "/ws/v5/business").await;
@@ -155,4 +155,24 @@ async fn oanda_streams_prices_and_heartbeats_in_lines() {
         heartbeat |= value["type"] == "HEARTBEAT";
         price += usize::from(value["type"] == "PRICE" && value["bids"][0]["price"].is_string());
     }
+}
+
+#[tokio::test]
+async fn coinbase_snapshot_and_updates_join_without_gap_or_overlap() {
+    let venue = venue(VenueKind::Coinbase, 60, Script::none()).await;
+    let mut client = Client::open(&venue, "/").await;
+    // Without heartbeats, two quiet minutes would end it.
+    client.say(r#"{"type":"subscribe","channel":"heartbeats"}"#).await;
+    client.say(r#"{"type":"subscribe","channel":"market_trades","product_ids":["BTC-USD"]}"#).await;
+    let mut ids: Vec<i64> = Vec::new();
+    while ids.len() < 60 {
+        let message = client.find(|value| value["channel"] == "market_trades").await;
+        let trades = message["events"][0]["trades"].as_array().cloned().expect("trades");
+        // Newest first.
+        let page = trades.iter().rev().filter_map(|trade| trade["trade_id"].as_str()?.parse::<i64>().ok());
+        ids.extend(page);
+    }
+    let all = venue.market().trades("BTC-USD", START_MS - 60 * MINUTE_MS, START_MS + 60 * MINUTE_MS);
+    let expected: Vec<i64> = all.iter().map(|trade| trade.id).skip_while(|id| *id != ids[0]).take(ids.len()).collect();
+    assert_eq!(ids, expected);
 }
