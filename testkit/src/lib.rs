@@ -1,9 +1,9 @@
 //! Real surroundings for Candlewire's integration tests and its demo.
 //!
 //! Owns what stands around the programs: a private Redis server or cluster, a proxy that breaks connections to it,
-//! the programs themselves as child processes, an HTTP endpoint that receives webhooks, and the waiting for all of
-//! them. Nothing is mocked, every wait has a deadline, every buffer a bound, and no child process outlives its owner,
-//! however the owner ends.
+//! the programs themselves as child processes, an HTTP endpoint that receives webhooks, exchanges that candles are
+//! fetched from, and the waiting for all of them. All but the exchanges is the real thing, every wait has a deadline,
+//! every buffer a bound, and no child process outlives its owner, however the owner ends.
 //!
 //! It knows no domain type and no key of Candlewire: a test that reads state does so as a foreign program would.
 

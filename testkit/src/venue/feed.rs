@@ -52,6 +52,8 @@ pub(crate) struct Sub {
     /// As the venue names it.
     pub(crate) channel: String,
     pub(crate) flow: Flow,
+    /// Nothing is said that happened before.
+    pub(crate) since_ms: i64,
 }
 
 /// Something to say: a candle, or a trade as a candle of its own.
@@ -141,6 +143,10 @@ impl Item {
 
 /// Returns what happens after `from_ms` and up to `to_ms`.
 pub(crate) fn happenings(hub: &Hub, script: &Script, sub: &Arc<Sub>, from_ms: i64, to_ms: i64) -> Vec<Item> {
+    let from_ms = from_ms.max(sub.since_ms - 1);
+    if from_ms >= to_ms {
+        return Vec::new();
+    }
     match sub.flow {
         Flow::Trades => {
             let trades = hub.market.trades(&sub.symbol, from_ms + 1, to_ms + 1);

@@ -86,7 +86,7 @@ pub enum FaultKind {
     BadData,
     /// TCP connections and REST requests are accepted and closed. Live connections go on.
     Refused,
-    /// Once per connection a data message is left out and its sequence number with it (Coinbase).
+    /// Once per connection a message with a trade is left out and its sequence number with it (Coinbase).
     SequenceJump,
     /// Binance announces its shutdown at the start of the window and closes the connection at its end.
     ServerShutdown,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::feed::{Item, happenings};
+use super::feed::{Flow, Item, happenings};
 use super::hub::Hub;
 use super::kind::VenueKind;
 use super::market::mix;
@@ -201,7 +201,7 @@ impl Session {
         if self.script.silent(self.line.opened_ms, due_ms) || self.lost(&item) {
             return Ok(());
         }
-        if !self.jumped && self.script.has(due_ms, FaultKind::SequenceJump) {
+        if !self.jumped && item.sub.flow == Flow::Trades && self.script.has(due_ms, FaultKind::SequenceJump) {
             self.jumped = true;
             self.talk.leave_out();
             return Ok(());

@@ -51,13 +51,15 @@ impl Line {
         }
     }
 
-    /// Adds a subscription, unless it is there.
+    /// Returns a subscription, which is added unless it is there.
     pub(crate) fn subscribe(&mut self, symbol: &str, channel: &str, flow: Flow) -> Arc<Sub> {
-        let wire = self.hub.kind.feed_symbol(symbol);
-        let sub = Arc::new(Sub { symbol: symbol.to_owned(), wire, channel: channel.to_owned(), flow });
-        if !self.subs.contains(&sub) {
-            self.subs.push(Arc::clone(&sub));
+        if let Some(sub) = self.subs.iter().find(|sub| sub.symbol == symbol && sub.channel == channel) {
+            return Arc::clone(sub);
         }
+        let wire = self.hub.kind.feed_symbol(symbol);
+        let sub =
+            Arc::new(Sub { symbol: symbol.to_owned(), wire, channel: channel.to_owned(), flow, since_ms: self.now_ms });
+        self.subs.push(Arc::clone(&sub));
         self.show();
         sub
     }

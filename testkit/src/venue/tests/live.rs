@@ -53,7 +53,7 @@ async fn kraken_sends_snapshot_updates_and_heartbeats() {
 
 #[tokio::test]
 async fn coinbase_numbers_all_its_messages() {
-    let venue = venue(VenueKind::Coinbase, 60, Script::none()).await;
+    let venue = venue(VenueKind::Coinbase, 60, lenient()).await;
     let mut client = Client::open(&venue, "/").await;
     client.say(r#"{"type":"subscribe","channel":"heartbeats"}"#).await;
     client.say(r#"{"type":"subscribe","channel":"candles","product_ids":["BTC-USD"]}"#).await;
@@ -75,7 +75,7 @@ async fn coinbase_numbers_all_its_messages() {
 
 #[tokio::test]
 async fn bybit_confirms_every_minute() {
-    let venue = venue(VenueKind::Bybit, 60, Script { enforce_rules: false, ..Script::none() }).await;
+    let venue = venue(VenueKind::Bybit, 1_200, lenient()).await;
     let mut client = Client::open(&venue, "/v5/public/spot").await;
     client.say(r#"{"req_id":"1","op":"subscribe","args":["kline.1.BTCUSD","kline.1.ETHUSD"]}"#).await;
     client.find(|value| value["success"] == true && value["req_id"] == "1").await;
@@ -88,7 +88,7 @@ async fn bybit_confirms_every_minute() {
     client.say(r#"{"req_id":"9","op":"ping"}"#).await;
     client.find(|value| value["ret_msg"] == "pong").await;
     let mut open_ms = None;
-    for _ in 0..5 {
+    for _ in 0..60 {
         let confirmed =
             client.find(|value| value["topic"] == "kline.1.BTCUSD" && value["data"][0]["confirm"] == true).await;
         let start_ms = confirmed["data"][0]["start"].as_i64().expect("a time");
@@ -99,7 +99,7 @@ async fn bybit_confirms_every_minute() {
 
 #[tokio::test]
 async fn okx_pushes_flat_rows_of_empty_minutes() {
-    let market = Market::new(3, &["BTC-USD"]).with_empty_share(100);
+    let market = Market::new(3, &["BTC-USD"]).with_empty_share(100).with_listed(START_MS - 60 * MINUTE_MS);
     let clock = VirtualClock::starting_at(START_MS - 5_000, 60);
     let venue = MockVenue::start(VenueKind::Okx, market, clock, Script::none()).await.expect("free ports");
     let mut client = Client::open(&venue, "/ws/v5/business").await;
@@ -155,4 +155,30 @@ async fn oanda_streams_prices_and_heartbeats_in_lines() {
         heartbeat |= value["type"] == "HEARTBEAT";
         price += usize::from(value["type"] == "PRICE" && value["bids"][0]["price"].is_string());
     }
+}
+
+#[tokio::test]
+async fn coinbase_snapshot_and_updates_join_without_gap_or_overlap() {
+    let venue = venue(VenueKind::Coinbase, 240, lenient()).await;
+    let mut client = Client::open(&venue, "/").await;
+    client.say(r#"{"type":"subscribe","channel":"market_trades","product_ids":["BTC-USD"]}"#).await;
+    let mut ids: Vec<i64> = Vec::new();
+    while ids.len() < 60 {
+        let message = client.find(|value| value["channel"] == "market_trades").await;
+        let trades = message["events"][0]["trades"].as_array().cloned().expect("trades");
+        // Newest first.
+        let page = trades.iter().rev().filter_map(|trade| trade["trade_id"].as_str()?.parse::<i64>().ok());
+        ids.extend(page);
+    }
+    let all = venue.market().trades("BTC-USD", START_MS - 60 * MINUTE_MS, START_MS + 60 * MINUTE_MS);
+    let expected: Vec<i64> = all.iter().map(|trade| trade.id).skip_while(|id| *id != ids[0]).take(ids.len()).collect();
+    assert_eq!(ids, expected);
+}
+
+#[tokio::test]
+async fn coinbase_drops_who_does_not_subscribe() {
+    let venue = venue(VenueKind::Coinbase, 60, Script::none()).await;
+    let mut client = Client::open(&venue, "/").await;
+    while client.next().await.is_some() {}
+    assert!(venue.violations()[0].contains("no subscription within 5 s"));
 }

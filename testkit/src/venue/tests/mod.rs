@@ -29,6 +29,11 @@ async fn venue(kind: VenueKind, speed: u32, script: Script) -> MockVenue {
     MockVenue::start(kind, market, clock, script).await.expect("free ports")
 }
 
+/// A script that drops no client: seconds of grace are milliseconds at these speeds, too few on a busy machine.
+fn lenient() -> Script {
+    Script { enforce_rules: false, ..Script::none() }
+}
+
 /// A WebSocket client.
 struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
