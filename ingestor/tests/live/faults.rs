@@ -45,6 +45,10 @@ fn faults(kind: VenueKind) -> Vec<(&'static str, Script)> {
         ("stale row", Fault::stale_row(FROM, TO, 3_000)),
     ];
     for (name, fault) in rest {
+        // What OANDA marks as complete is all there will be.
+        if (kind, name) == (VenueKind::Oanda, "stale row") {
+            continue;
+        }
         faults.push((name, one(fault).with(Fault::silent_venue(FROM + MINUTE, TO - MINUTE))));
     }
     let flagged = [
@@ -67,10 +71,13 @@ fn faults(kind: VenueKind) -> Vec<(&'static str, Script)> {
 
 async fn every_fault(kind: VenueKind) -> Result<()> {
     let redis = RedisServer::start(RedisOptions::default()).await?;
-    let runs = faults(kind).into_iter().map(|(name, script)| {
-        let redis = &redis;
-        async move { one_fault(redis, kind, name, script).await.context(name) }
-    });
+    let only = std::env::var("FAULT").ok();
+    let runs = faults(kind).into_iter().filter(|(name, _)| only.as_deref().is_none_or(|only| *name == only)).map(
+        |(name, script)| {
+            let redis = &redis;
+            async move { one_fault(redis, kind, name, script).await.context(name) }
+        },
+    );
     let failures: Vec<String> =
         join_all(runs).await.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     ensure!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
@@ -87,7 +94,9 @@ async fn one_fault(redis: &RedisServer, kind: VenueKind, name: &str, script: Scr
         ensure!(first == Some(BEGIN - WARMUP * MINUTE), "the first candle is of {first:?}");
     }
     engine.stop().await?;
-    ensure!(bench.venue.violations().is_empty(), "{:?}", bench.venue.violations());
+    // A dead venue hears no ping.
+    let is_heard = !name.starts_with("dead");
+    ensure!(!is_heard || bench.venue.violations().is_empty(), "{:?}", bench.venue.violations());
     Ok(())
 }
 

@@ -74,9 +74,6 @@ impl Sequence {
                 continue;
             }
             self.job = Some(Job { shown: job.shown.max(Some(row.open_time)), ..job });
-            if row.open_time > job.want.span.last {
-                continue;
-            }
             if !self.believes(row, now) {
                 self.doubt(row.open_time);
             } else if job.doubted.is_none() {

@@ -39,7 +39,9 @@ pub(super) struct Seen {
 impl Seen {
     /// Whether `bar` may be what this became: nothing that was seen is missing in it.
     pub(super) fn is_within(&self, bar: &Bar) -> bool {
-        bar.volume >= self.bar.volume && bar.high >= self.bar.high && bar.low <= self.bar.low
+        // A bar without trades stands at the price before it, which need not be one of its own.
+        let is_empty = self.bar.volume == Decimal::ZERO;
+        is_empty || (bar.volume >= self.bar.volume && bar.high >= self.bar.high && bar.low <= self.bar.low)
     }
 }
 
