@@ -28,7 +28,8 @@ impl Derived {
     ///
     /// [`NotAMultiple`] where `target` can't be built from `base`.
     pub fn new(series: usize, base: Timeframe, target: Timeframe) -> Result<Self, NotAMultiple> {
-        let aggregator = Aggregator::new(base, target)?;
+        // Where a venue has a candle without trades, it is flat, and no part of the longer one's prices.
+        let aggregator = Aggregator::new(base, target)?.skipping_empty();
         Ok(Self { series, base, target, aggregator, last: None, complete_from: None })
     }
 

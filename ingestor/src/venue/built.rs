@@ -28,7 +28,7 @@ impl BuiltPager {
     /// Begins at the first of `span`; `None` where the venue has nothing that these candles could be built of.
     pub fn new(venue: &Arc<dyn Venue>, wanted: &Subscription, span: Span, now: UnixMillis) -> Option<Self> {
         let base = base_of(venue.as_ref(), wanted.timeframe)?;
-        let aggregator = Aggregator::new(base, wanted.timeframe).ok()?;
+        let aggregator = Aggregator::new(base, wanted.timeframe).ok()?.skipping_empty();
         let last = UnixMillis(wanted.timeframe.close_time(span.last).0 - base.millis());
         let shorter = Subscription { symbol: wanted.symbol.clone(), timeframe: base };
         let inner = pager(venue, &shorter, Span { first: span.first, last }, now);

@@ -43,6 +43,8 @@ pub(crate) struct Wanted {
     pub(crate) derive: &'static str,
     pub(crate) warmup: i64,
     pub(crate) prefix: String,
+    /// When the venue's clock begins.
+    pub(crate) begin: i64,
 }
 
 impl Wanted {
@@ -56,6 +58,7 @@ impl Wanted {
             derive: "[]",
             warmup: WARMUP,
             prefix: prefix.to_owned(),
+            begin: BEGIN + 30_000,
         }
     }
 
@@ -145,7 +148,7 @@ impl Bench {
         let market = shape(Market::new(7, &wanted.symbols));
         let clock = match wanted.speed {
             1 => VirtualClock::real(),
-            speed => VirtualClock::starting_at(BEGIN + 30_000, speed),
+            speed => VirtualClock::starting_at(wanted.begin, speed),
         };
         let venue = MockVenue::start(wanted.kind, market, clock, script).await?;
         Ok(Self { wanted, venue, redis: redis.url() })
@@ -190,7 +193,36 @@ impl Bench {
     /// truth: nothing is missing, nothing is there twice, all is in order.
     pub(crate) async fn expect_all(&self, symbol: &str, timeframe: Timeframe, to: i64) -> Result<Vec<Published>> {
         let series = self.wanted.series(symbol, timeframe.as_str());
-        let probe = async || match self.published(&series).await {
+        let published = self.wait_through(&series, symbol, timeframe, to).await?;
+        let found: Vec<Row> =
+            published.iter().map(|published| published.candle.clone()).filter(|row| row.open_time < to).collect();
+        let first = found.first().context("nothing was published")?.open_time;
+        let expected = self.truth(symbol, timeframe, first, to);
+        ensure!(found == expected, "{series}: {}", difference(&found, &expected));
+        Ok(published)
+    }
+
+    /// The same where candles may be repeated: what a worker makes of the stream.
+    pub(crate) async fn expect_all_in_effect(&self, symbol: &str, timeframe: Timeframe, to: i64) -> Result<()> {
+        let series = self.wanted.series(symbol, timeframe.as_str());
+        self.wait_through(&series, symbol, timeframe, to).await?;
+        let published = self.published(&series).await?;
+        let found: Vec<Row> = in_effect(&published)?.into_iter().filter(|row| row.open_time < to).collect();
+        let first = found.first().context("nothing was published")?.open_time;
+        let expected = self.truth(symbol, timeframe, first, to);
+        ensure!(found == expected, "{series}: {}", difference(&found, &expected));
+        Ok(())
+    }
+
+    /// Waits until the series' last candle before `to` is in the stream.
+    pub(crate) async fn wait_through(
+        &self,
+        series: &Series,
+        symbol: &str,
+        timeframe: Timeframe,
+        to: i64,
+    ) -> Result<Vec<Published>> {
+        let probe = async || match self.published(series).await {
             Ok(published) if self.is_through(symbol, timeframe, to, &published) => Ok(published),
             Ok(published) => Err(format!(
                 "{series}: {} candles, the last of {:?}, at {}",
@@ -200,15 +232,21 @@ impl Bench {
             )),
             Err(error) => Err(error.to_string()),
         };
-        let begin = Duration::from_millis(u64::try_from(to - self.venue.clock().now_ms()).unwrap_or(0));
-        let deadline = begin / self.wanted.speed + Duration::from_secs(30);
-        let published = eventually(deadline, probe).await.context(format!("{:?}", self.wanted.kind))?;
-        let found: Vec<Row> =
-            published.iter().map(|published| published.candle.clone()).filter(|row| row.open_time < to).collect();
-        let first = found.first().context("nothing was published")?.open_time;
-        let expected = self.truth(symbol, timeframe, first, to);
-        ensure!(found == expected, "{series}: {}", difference(&found, &expected));
-        Ok(published)
+        let left = Duration::from_millis(u64::try_from(to - self.venue.clock().now_ms()).unwrap_or(0));
+        let deadline = left / self.wanted.speed + Duration::from_secs(30);
+        eventually(deadline, probe).await.context(format!("{:?}", self.wanted.kind))
+    }
+
+    /// The closed candles that REST has answered with since `from`, one for each time it did.
+    pub(crate) fn fetched_since(&self, from: i64, timeframe: Timeframe) -> Vec<i64> {
+        let requests = self.venue.requests();
+        let rows = requests
+            .iter()
+            .filter(|request| request.at_ms >= from)
+            .flat_map(|request| request.rows.iter().copied().filter(|row| row + timeframe.millis() <= request.at_ms));
+        let mut rows: Vec<i64> = rows.collect();
+        rows.sort_unstable();
+        rows
     }
 
     fn is_through(&self, symbol: &str, timeframe: Timeframe, to: i64, published: &[Published]) -> bool {
@@ -241,6 +279,19 @@ fn row(candle: &candlewire_common::candle::ClosedCandle) -> Row {
 fn truth_row(truth: &TruthCandle) -> Row {
     let texts = [&truth.open, &truth.high, &truth.low, &truth.close, &truth.volume];
     Row { open_time: truth.open_time_ms, numbers: texts.map(|text| text.parse().unwrap()) }
+}
+
+/// What workers make of a stream: the first of each candle; nothing may come after a later one for the first time.
+pub(crate) fn in_effect(published: &[Published]) -> Result<Vec<Row>> {
+    let mut applied: Vec<Row> = Vec::new();
+    for Published { candle, .. } in published {
+        match applied.binary_search_by_key(&candle.open_time, |row| row.open_time) {
+            Ok(at) => ensure!(applied[at] == *candle, "two different candles of {}", candle.open_time),
+            Err(at) if at == applied.len() => applied.push(candle.clone()),
+            Err(_) => bail!("the candle of {} comes too late", candle.open_time),
+        }
+    }
+    Ok(applied)
 }
 
 /// The first place where two series differ.

@@ -1,0 +1,63 @@
+//! A start with many symbols keeps to the venues' budgets, and one that the venue does not know harms no other.
+
+use anyhow::{Context, Result, ensure};
+use candlewire_common::timeframe::Timeframe;
+use candlewire_testkit::venue::{Script, VenueKind};
+use candlewire_testkit::{RedisOptions, RedisServer};
+use futures_util::future::join_all;
+
+use crate::bench::{BEGIN, Bench, MINUTE, SYMBOL, WARMUP, Wanted};
+
+/// As many symbols as the issue of bans is about.
+const SYMBOLS: usize = 200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_symbols_keep_to_every_budget() -> Result<()> {
+    let redis = RedisServer::start(RedisOptions::default()).await?;
+    let symbols: Vec<&'static str> =
+        (0..SYMBOLS).map(|number| &*Box::leak(format!("S{number}-USD").into_boxed_str())).collect();
+    let runs = VenueKind::ALL.map(|kind| {
+        let (redis, symbols) = (&redis, symbols.clone());
+        async move {
+            let wanted = Wanted { symbols, speed: 20, ..Wanted::minutes(kind, &format!("{kind:?}")) };
+            let script = Script { enforce_budget: true, ..Script::none() };
+            let bench = Bench::start(redis, wanted, script).await?;
+            let engine = bench.engine()?;
+            for symbol in &bench.wanted.symbols {
+                let series = bench.wanted.series(symbol, "1m");
+                bench.wait_through(&series, symbol, Timeframe::M1, BEGIN).await?;
+            }
+            for symbol in &bench.wanted.symbols {
+                bench.expect_all(symbol, Timeframe::M1, BEGIN).await?;
+            }
+            engine.stop().await?;
+            ensure!(bench.venue.violations().is_empty(), "{:?}", bench.venue.violations());
+            Ok::<_, anyhow::Error>(())
+        }
+    });
+    for (kind, ended) in VenueKind::ALL.into_iter().zip(join_all(runs).await) {
+        ended.with_context(|| format!("{kind:?}"))?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_symbol_that_the_venue_does_not_know_harms_no_other() -> Result<()> {
+    let redis = RedisServer::start(RedisOptions::default()).await?;
+    let runs = VenueKind::ALL.map(|kind| {
+        let redis = &redis;
+        async move {
+            let mut bench = Bench::start(redis, Wanted::minutes(kind, &format!("{kind:?}")), Script::none()).await?;
+            bench.wanted.symbols = vec!["NONE-SUCH", SYMBOL];
+            let engine = bench.engine()?;
+            let published = bench.expect_all(SYMBOL, Timeframe::M1, BEGIN + 3 * MINUTE).await?;
+            ensure!(published.len() >= usize::try_from(WARMUP)?, "{} candles", published.len());
+            ensure!(bench.published(&bench.wanted.series("NONE-SUCH", "1m")).await?.is_empty());
+            engine.stop().await
+        }
+    });
+    for (kind, ended) in VenueKind::ALL.into_iter().zip(join_all(runs).await) {
+        ended.with_context(|| format!("{kind:?}"))?;
+    }
+    Ok(())
+}
