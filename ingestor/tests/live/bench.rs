@@ -1,6 +1,7 @@
 //! What the tests of the live engine share: a mock venue, the engine in this process on the venue's own clock, and
 //! the view of a foreign program on the candle stream.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use candlewire_common::connection::RedisTarget;
 use candlewire_common::decimal::Decimal;
 use candlewire_common::keys::Keys;
 use candlewire_common::screen::Screen;
-use candlewire_common::series::{Partitions, Series};
+use candlewire_common::series::{Partition, Partitions, Series};
 use candlewire_common::stream::{StreamEntry, range_reply};
 use candlewire_common::time::UnixMillis;
 use candlewire_common::timeframe::Timeframe;
@@ -164,23 +165,46 @@ impl Bench {
 
     /// What is in the stream of a series, in the order of the stream.
     pub(crate) async fn published(&self, series: &Series) -> Result<Vec<Published>> {
-        let keys = Keys::new(&self.wanted.prefix);
-        let partitions = Partitions::new(4).context("partitions")?;
-        let partition = series.partition(partitions);
-        let mut connection = redis::Client::open(self.redis.as_str())?.get_multiplexed_async_connection().await?;
-        let mut range = redis::cmd("XRANGE");
-        range.arg(keys.candles(partition)).arg("-").arg("+");
-        let entries: Vec<StreamEntry> = range_reply(range.query_async(&mut connection).await?)?;
-        let place = Place { partition, partitions };
-        let mut published = Vec::new();
-        for entry in &entries {
-            let decoded = CandleEntry::decode(entry.id, &entry.fields, place, UnixMillis::now())?;
-            if decoded.series == *series {
-                let (origin, sent_ms) = (decoded.origin, decoded.sent.millis().0);
-                published.push(Published { candle: row(&decoded.candle), origin, sent_ms });
+        let published = self.partition(series.partition(partitions())).await?;
+        Ok(published.into_iter().filter(|(of, _)| of == series).map(|(_, published)| published).collect())
+    }
+
+    /// What is in all streams, in their order.
+    pub(crate) async fn all_published(&self) -> Result<HashMap<Series, Vec<Published>>> {
+        let mut all: HashMap<Series, Vec<Published>> = HashMap::new();
+        for partition in partitions().iter() {
+            for (series, published) in self.partition(partition).await? {
+                all.entry(series).or_default().push(published);
             }
         }
-        Ok(published)
+        Ok(all)
+    }
+
+    /// How many entries all streams have.
+    pub(crate) async fn length(&self) -> Result<usize> {
+        let (keys, mut connection, mut length) = (Keys::new(&self.wanted.prefix), self.connection().await?, 0);
+        for partition in partitions().iter() {
+            let entries: usize = redis::cmd("XLEN").arg(keys.candles(partition)).query_async(&mut connection).await?;
+            length += entries;
+        }
+        Ok(length)
+    }
+
+    async fn connection(&self) -> Result<redis::aio::MultiplexedConnection> {
+        Ok(redis::Client::open(self.redis.as_str())?.get_multiplexed_async_connection().await?)
+    }
+
+    async fn partition(&self, partition: Partition) -> Result<Vec<(Series, Published)>> {
+        let mut range = redis::cmd("XRANGE");
+        range.arg(Keys::new(&self.wanted.prefix).candles(partition)).arg("-").arg("+");
+        let entries: Vec<StreamEntry> = range_reply(range.query_async(&mut self.connection().await?).await?)?;
+        let place = Place { partition, partitions: partitions() };
+        let published = entries.iter().map(|entry| {
+            let decoded = CandleEntry::decode(entry.id, &entry.fields, place, UnixMillis::now())?;
+            let (origin, sent_ms) = (decoded.origin, decoded.sent.millis().0);
+            Ok((decoded.series, Published { candle: row(&decoded.candle), origin, sent_ms }))
+        });
+        published.collect()
     }
 
     /// What the venue has of a series from `from` on, before `to`.
@@ -253,6 +277,11 @@ impl Bench {
         let truth = self.truth(symbol, timeframe, to - 60 * timeframe.millis(), to);
         truth.last().is_some_and(|last| published.iter().any(|published| published.candle.open_time >= last.open_time))
     }
+}
+
+/// As many as the configuration says.
+fn partitions() -> Partitions {
+    Partitions::new(4).unwrap()
 }
 
 /// One candle, comparable.

@@ -1,12 +1,15 @@
 //! A start with many symbols keeps to the venues' budgets, and one that the venue does not know harms no other.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use candlewire_common::timeframe::Timeframe;
 use candlewire_testkit::venue::{Script, VenueKind};
+use candlewire_testkit::wait::eventually;
 use candlewire_testkit::{RedisOptions, RedisServer};
 use futures_util::future::join_all;
 
-use crate::bench::{BEGIN, Bench, MINUTE, SYMBOL, WARMUP, Wanted};
+use crate::bench::{BEGIN, Bench, MINUTE, Row, SYMBOL, WARMUP, Wanted};
 
 /// As many symbols as the issue of bans is about.
 const SYMBOLS: usize = 200;
@@ -23,14 +26,24 @@ async fn two_hundred_symbols_keep_to_every_budget() -> Result<()> {
             let script = Script { enforce_budget: true, ..Script::none() };
             let bench = Bench::start(redis, wanted, script).await?;
             let engine = bench.engine()?;
-            for symbol in &bench.wanted.symbols {
-                let series = bench.wanted.series(symbol, "1m");
-                bench.wait_through(&series, symbol, Timeframe::M1, BEGIN).await?;
-            }
-            for symbol in &bench.wanted.symbols {
-                bench.expect_all(symbol, Timeframe::M1, BEGIN).await?;
-            }
+            let history = SYMBOLS * usize::try_from(WARMUP)?;
+            let is_warm = async || match bench.length().await {
+                Ok(length) if length >= history => Ok(()),
+                other => Err(format!("{other:?} of {history} entries")),
+            };
+            eventually(Duration::from_mins(2), is_warm).await?;
             engine.stop().await?;
+            let published = bench.all_published().await?;
+            for symbol in &bench.wanted.symbols {
+                let found = &published[&bench.wanted.series(symbol, "1m")];
+                let found: Vec<Row> = found
+                    .iter()
+                    .map(|published| published.candle.clone())
+                    .filter(|row| row.open_time < BEGIN)
+                    .collect();
+                let truth = bench.truth(symbol, Timeframe::M1, found[0].open_time, BEGIN);
+                ensure!(found == truth && found.len() >= usize::try_from(WARMUP)?, "{symbol}: {}", found.len());
+            }
             ensure!(bench.venue.violations().is_empty(), "{:?}", bench.venue.violations());
             Ok::<_, anyhow::Error>(())
         }
