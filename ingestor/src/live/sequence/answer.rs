@@ -10,7 +10,6 @@ use candlewire_common::candle::ClosedCandle;
 use candlewire_common::decimal::Decimal;
 use candlewire_common::time::UnixMillis;
 
-use super::plan::Job;
 use super::{Learned, Refused, Sequence, Stage, Step, UNHEARD_MAX};
 use crate::venue::Span;
 use crate::venue::answer::{Row, RowState};
@@ -56,8 +55,9 @@ impl Sequence {
                 Ok(candle) => candle,
                 Err(error) => {
                     refused(error);
-                    if now.since(self.rules.grid.after(row.open_time)) <= self.patience() || !self.attempts.are_enough()
-                    {
+                    let is_undecided = self.settled().is_some_and(|settled| row.open_time > settled);
+                    let is_recent = now.since(self.rules.grid.after(row.open_time)) <= self.patience();
+                    if is_undecided && (is_recent || !self.attempts.are_enough()) {
                         self.doubt(row.open_time);
                     }
                     continue;
@@ -68,20 +68,32 @@ impl Sequence {
                 continue;
             }
             if self.settled().is_some_and(|settled| row.open_time <= settled) {
-                if self.revises(row.open_time, &row.bar) {
+                if self.revises(row.open_time, &row.bar) && self.believes(row, job.asked_at, now) {
                     steps.push(Step::Revised(row.open_time));
                 }
                 continue;
             }
-            self.job = Some(Job { shown: job.shown.max(Some(row.open_time)), ..job });
+            let is_clear = job.doubted.is_none();
+            if is_clear {
+                self.come_to(row.open_time, steps);
+            }
             if row.open_time > job.want.span.last {
                 continue;
             }
-            if !self.believes(row, now) {
+            if !self.believes(row, job.asked_at, now) {
                 self.doubt(row.open_time);
-            } else if job.doubted.is_none() {
+            } else if is_clear {
                 self.take(candle, now, steps);
             }
+        }
+    }
+
+    /// Notes that REST has come to a candle: those that it left out before are not there, where it leaves out empty
+    /// ones, or where the feed has come as far.
+    fn come_to(&mut self, open_time: UnixMillis, steps: &mut Vec<Step>) {
+        self.drain(Some(open_time), steps);
+        if self.rules.omits_empty && self.next().is_some_and(|next| next < open_time) {
+            self.settle(self.rules.grid.before(open_time));
         }
     }
 
@@ -96,12 +108,6 @@ impl Sequence {
             return;
         }
         self.drain(None, steps);
-        // A row of the candle that waits, or of a later one, shows that those before it are not there.
-        let waiting = self.waiting.first_key_value().map(|(waiting, _)| *waiting);
-        let is_clear = waiting.is_some_and(|waiting| job.doubted.is_none_or(|doubted| doubted >= waiting));
-        if ended == Ended::Answered && is_clear && job.shown >= waiting {
-            self.pass_over_gap(steps);
-        }
         if self.settled() == job.settled {
             self.missed(job, ended == Ended::Failed, now);
         }
@@ -114,12 +120,12 @@ impl Sequence {
         }
     }
 
-    /// Whether a row is all there will ever be of its candle.
-    fn believes(&self, row: &Row, now: UnixMillis) -> bool {
-        if row.state == RowState::Forming {
+    /// Whether a row of an answer is all there will ever be of its candle.
+    fn believes(&self, row: &Row, asked_at: UnixMillis, now: UnixMillis) -> bool {
+        let end = self.rules.grid.after(row.open_time);
+        if row.state == RowState::Forming || end > now {
             return false;
         }
-        let end = self.rules.grid.after(row.open_time);
         let seen = self.observed.seen(row.open_time);
         if seen.is_some_and(|seen| !seen.is_within(&row.bar)) && now.since(end) <= self.patience() {
             return false;
@@ -128,13 +134,12 @@ impl Sequence {
             let is_over = self.cue.is_some_and(|cue| row.open_time < cue.later);
             is_over && seen.is_some_and(|seen| seen.whole) && matches!(self.rules.closing, Closing::Followed { .. })
         };
-        row.state == RowState::Closed || end.after(self.rules.grace) <= now || told_of_all()
+        row.state == RowState::Closed || end.after(self.rules.grace) <= asked_at || told_of_all()
     }
 
-    /// Lets a candle of REST out, and before it what waits; candles between are not there.
+    /// Lets a candle of REST out; candles before it, which REST left out, are not there.
     fn take(&mut self, candle: ClosedCandle, now: UnixMillis, steps: &mut Vec<Step>) {
         let open_time = candle.open_time();
-        self.drain(Some(open_time), steps);
         let Some(next) = self.next() else { return };
         if open_time < next {
             return;
@@ -153,7 +158,7 @@ impl Sequence {
         if candle.volume() == Decimal::ZERO || !is_recent || !was_there {
             return;
         }
-        if self.observed.seen(candle.open_time()).is_some() || self.observed.active() >= Some(candle.open_time()) {
+        if self.observed.seen(candle.open_time()).is_some() || self.observed.newest_active() >= Some(candle.open_time()) {
             return;
         }
         self.unheard += 1;
