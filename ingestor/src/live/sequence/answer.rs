@@ -158,7 +158,11 @@ impl Sequence {
         if candle.volume() == Decimal::ZERO || !is_recent || !was_there {
             return;
         }
-        if self.observed.seen(candle.open_time()).is_some() || self.observed.newest_active() >= Some(candle.open_time()) {
+        // What waits is later, and may be the feed's.
+        if !self.waiting.is_empty()
+            || self.observed.seen(candle.open_time()).is_some()
+            || self.observed.newest_active() >= Some(candle.open_time())
+        {
             return;
         }
         self.unheard += 1;

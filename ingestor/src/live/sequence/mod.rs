@@ -2,15 +2,18 @@
 //!
 //! A pure machine: messages, answers and the time go in, steps come out. Its invariants, whatever goes in:
 //!
-//! * candles go out in open-time order, none twice, none before it is over;
+//! * candles go out in open-time order, none twice, none before it is over: by this clock, or by the venue's word where
+//!   its clock is a little ahead;
 //! * a candle goes out once the venue said that it is closed, or once REST shows it after the grace period, or, on
 //!   venues without a closing message, once the feed has gone on to a later one ([`Closing::Followed`]);
 //! * none is passed over unless the venue has shown a later one without it, or could not show it for
 //!   [`Sequence::patience`].
 //!
-//! [`plan`] decides what is asked of REST and when, [`answer`] what an answer means. It neither asks nor publishes.
+//! [`plan`] decides what is asked of REST and when, [`answer`] what an answer means, [`cue`] when the feed's own word
+//! counts. It neither asks nor publishes.
 
 mod answer;
+mod cue;
 mod observed;
 mod plan;
 #[cfg(test)]
@@ -25,6 +28,7 @@ use candlewire_common::time::UnixMillis;
 
 pub use self::answer::Ended;
 use self::answer::Warming;
+use self::cue::Cue;
 use self::observed::Observed;
 use self::plan::{Attempts, Job};
 pub use self::plan::{Purpose, Want};
@@ -93,17 +97,6 @@ enum Stage {
     Warming(Warming),
     /// Every candle up to the given one is decided.
     Following(UnixMillis),
-}
-
-/// A message about a later candle than the next one.
-#[derive(Clone, Copy, Debug)]
-struct Cue {
-    /// The later candle.
-    later: UnixMillis,
-    /// When the first message about it came.
-    at: UnixMillis,
-    /// Whether REST can't be asked to confirm what the feed told.
-    unconfirmed: bool,
 }
 
 /// What follows from an input.
@@ -195,6 +188,7 @@ impl Sequence {
     /// answer that is under way no longer counts.
     pub fn resume(&mut self, held: Option<UnixMillis>, now: UnixMillis) {
         (self.job, self.gap_to, self.quiet_to, self.attempts) = (None, None, None, Attempts::default());
+        self.unheard = 0;
         self.stage = match held {
             Some(held) => Stage::Following(self.rules.grid.floor(held)),
             None => self.warming(now),
@@ -336,49 +330,6 @@ impl Sequence {
         self.settled().map(|settled| self.rules.grid.after(settled))
     }
 
-    /// Notes that the feed has come as far as `open_time`.
-    fn moved_on(&mut self, open_time: UnixMillis, now: UnixMillis) {
-        let is_later = self.next().is_none_or(|next| open_time > next);
-        if is_later && self.cue.is_none_or(|cue| open_time > cue.later) {
-            // Where the venue's clock is ahead of this one, the candle before is not over yet.
-            self.cue = Some(Cue { later: open_time, at: now.max(open_time), unconfirmed: false });
-        }
-        // There is something after all.
-        self.quiet_to = self.quiet_to.filter(|quiet_to| *quiet_to < open_time);
-    }
-
-    /// On venues without a closing message: what the feed told of a candle takes its place once REST had its time.
-    fn take_own(&mut self, now: UnixMillis) {
-        let Some(cue) = self.cue else { return };
-        let ready: Vec<(UnixMillis, Bar)> = self
-            .observed
-            .whole_before(cue.later)
-            .filter(|(open_time, _)| self.own_due(*open_time, cue).is_some_and(|due| due <= now))
-            .collect();
-        for (open_time, bar) in ready {
-            if let Ok(candle) = ClosedCandle::new(open_time, bar, now) {
-                self.waiting.entry(open_time).or_insert(candle);
-            }
-        }
-    }
-
-    /// When what the feed told of a candle takes its place; `None`: never.
-    fn own_due(&self, open_time: UnixMillis, cue: Cue) -> Option<UnixMillis> {
-        /// For as long messages that overtook each other are waited for.
-        const OVERTAKEN: Duration = Duration::from_millis(40);
-        let Closing::Followed { patience } = self.rules.closing else { return None };
-        let settled = self.settled()?;
-        if open_time <= settled || self.waiting.contains_key(&open_time) {
-            return None;
-        }
-        let grace_over = self.rules.grid.after(open_time).after(self.rules.grace);
-        Some(match patience {
-            Some(_) if cue.unconfirmed => cue.at.after(OVERTAKEN),
-            Some(patience) => cue.at.after(patience),
-            None => grace_over.max(cue.at.after(OVERTAKEN)),
-        })
-    }
-
     /// Lets waiting candles out that follow without a gap; with `shown`, also those up to it, since what lies
     /// between is known not to be there.
     fn drain(&mut self, shown: Option<UnixMillis>, steps: &mut Vec<Step>) {
@@ -386,7 +337,8 @@ impl Sequence {
             let open_time = *first.key();
             let is_shown = shown.is_some_and(|shown| open_time <= shown);
             // Where empty candles are left out, REST isn't asked twice for what it was asked for in vain.
-            let is_quiet = self.rules.omits_empty && self.quiet_to.is_some_and(|to| open_time <= self.rules.grid.after(to));
+            let is_quiet =
+                self.rules.omits_empty && self.quiet_to.is_some_and(|to| open_time <= self.rules.grid.after(to));
             if open_time > next && !is_shown && !is_quiet {
                 return;
             }

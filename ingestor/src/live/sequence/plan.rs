@@ -250,7 +250,6 @@ impl Sequence {
         self.drain(None, steps);
     }
 
-
     /// Says that the venue lacks candles, where it should have them.
     pub(super) fn note_hole(&self, span: Span, steps: &mut Vec<Step>) {
         let is_shut = self.rules.calendar.is_shut(span.first, self.rules.grid.after(span.last));

@@ -219,13 +219,13 @@ impl Rest {
             if wrong {
                 bar.volume = number(-1);
             }
-            let state = match (self.flags, is_forming || stale) {
+            let said = match (self.flags, is_forming || stale) {
                 (false, _) => RowState::Unsaid,
                 (true, true) => RowState::Forming,
                 (true, false) => RowState::Closed,
             };
             if open(minute) >= span.first {
-                rows.push(Row { open_time: open(minute), bar, state });
+                rows.push(Row { open_time: open(minute), bar, state: said });
             }
         }
         rows

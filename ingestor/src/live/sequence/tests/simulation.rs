@@ -149,17 +149,19 @@ impl Simulation {
     /// Puts what the feed tells into the queue, with all that goes wrong.
     fn tell(&mut self, start: i64, cut: Option<&std::ops::Range<i64>>) {
         let messages = self.messages(start);
+        let is_followed = matches!(self.setting.closing, Closing::Followed { .. });
         for (index, (at, message)) in messages.iter().enumerate() {
             let mut strikes = |fault| self.setting.has(fault) && self.rng.u8(..6) == 0;
             let is_lost = strikes(Fault::Lost);
-            let is_swapped = strikes(Fault::Swapped);
+            // A message from before a loss that comes after it was noticed tells of a bar that isn't whole.
+            let is_swapped = strikes(Fault::Swapped) && !(is_followed && self.setting.has(Fault::Lost));
             let (is_doubled, is_absurd) = (strikes(Fault::Doubled), strikes(Fault::Absurd));
             if is_absurd {
                 self.push(*at, Input::Absurd(UnixMillis(*at)));
             }
             if is_lost {
                 // What is lost without notice on a venue without a closing message is never known of.
-                if matches!(self.setting.closing, Closing::Followed { .. }) {
+                if is_followed && cut.is_none_or(|cut| !cut.contains(at)) {
                     self.push(*at, Input::Interrupted);
                     self.push(*at, Input::Connected);
                 }
@@ -195,8 +197,7 @@ impl Simulation {
             }
             self.sequence.advance(UnixMillis(now), &mut steps);
             for step in steps {
-                eprintln!("TRACE {} {step:?}", now - open(0).0);
-                self.check(step, now);
+                self.check(&step, now);
             }
             self.ask(UnixMillis(now));
         }
@@ -204,7 +205,6 @@ impl Simulation {
     }
 
     fn take(&mut self, input: Input, now: UnixMillis, steps: &mut Vec<Step>) {
-        eprintln!("TRACE {} {input:?}", now.0 - open(0).0);
         match input {
             Input::Bar(open_time, bar, closed) => {
                 let taken = self.sequence.bar(open_time, bar, closed, now);
@@ -269,7 +269,6 @@ impl Simulation {
         }
         self.questions += 1;
         let id = self.sequence.ask(want, now);
-        eprintln!("TRACE {} ask {:?} {}..={}", now.0 - open(0).0, want.purpose, minute_of(want.span.first), minute_of(want.span.last));
         let latency = if self.setting.has(Fault::Slow) { self.rng.i64(60..9_000) } else { self.rng.i64(60..200) };
         // The rows after the range tell how far the venue has come.
         let beyond = if self.rng.u8(..3) == 0 { open(minute_of(want.span.last) + 1) } else { want.span.last };
@@ -287,12 +286,14 @@ impl Simulation {
         self.push(at, Input::Ended(id, if fails { Ended::Failed } else { Ended::Answered }));
     }
 
-    fn check(&mut self, step: Step, now: i64) {
+    fn check(&mut self, step: &Step, now: i64) {
         let candle = match step {
             Step::Publish(candle, _) => candle,
             Step::Hole(span) => panic!("no candle is missing: {span:?} at {now}"),
             // A row may lack something for longer than the grace period after the feed told all.
-            Step::Revised(open_time) if !self.setting.has(Fault::Stale) => panic!("nothing was changed: {open_time} at {now}"),
+            Step::Revised(open_time) if !self.setting.has(Fault::Stale) => {
+                panic!("nothing was changed: {open_time} at {now}")
+            }
             _ => return,
         };
         let minute = minute_of(candle.open_time());
@@ -339,7 +340,8 @@ fn settings() -> impl Strategy<Value = Setting> {
         (Closing::Rest, Live::Prices),
     ];
     let faults = proptest::sample::subsequence(Fault::ALL.to_vec(), 0..=Fault::ALL.len());
-    let faults = prop_oneof![1 => Just(Vec::new()), 2 => proptest::sample::subsequence(Fault::ALL.to_vec(), 1..=3), 3 => faults];
+    let faults =
+        prop_oneof![1 => Just(Vec::new()), 2 => proptest::sample::subsequence(Fault::ALL.to_vec(), 1..=3), 3 => faults];
     (proptest::sample::select(kinds.to_vec()), any::<bool>(), faults, 8..12_i64, 2..10_i64).prop_map(
         |((closing, live), omits_empty, faults, begin, minutes)| Setting {
             closing,
