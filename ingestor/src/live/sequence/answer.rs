@@ -55,15 +55,18 @@ impl Sequence {
                 Ok(candle) => candle,
                 Err(error) => {
                     refused(error);
-                    let is_undecided = self.settled().is_some_and(|settled| row.open_time > settled);
-                    let is_recent = now.since(self.rules.grid.after(row.open_time)) <= self.patience();
-                    if is_undecided && (is_recent || !self.attempts.are_enough()) {
+                    let is_undecided = self.settled().is_none_or(|settled| row.open_time > settled);
+                    let is_again = !self.is_warming() && !self.attempts.are_enough();
+                    if is_undecided && (self.is_recent(row.open_time, now) || is_again) {
                         self.doubt(row.open_time);
                     }
                     continue;
                 }
             };
             if matches!(self.stage, Stage::Warming(_)) {
+                if row.state == RowState::Forming && self.is_recent(row.open_time, now) {
+                    self.doubt(row.open_time);
+                }
                 self.gather(&candle, row.state, now);
                 continue;
             }
@@ -102,7 +105,7 @@ impl Sequence {
         let Some(job) = self.job.take_if(|job| job.id == id) else { return };
         if matches!(self.stage, Stage::Warming(_)) {
             match ended {
-                Ended::Answered => self.warmed(now, steps),
+                Ended::Answered => self.warmed(job.doubted, now, steps),
                 Ended::Failed => self.missed(job, true, now),
             }
             return;
@@ -120,6 +123,11 @@ impl Sequence {
         }
     }
 
+    /// Whether a candle that must be there is still waited for.
+    fn is_recent(&self, open_time: UnixMillis, now: UnixMillis) -> bool {
+        now.since(self.rules.grid.after(open_time)) <= self.patience()
+    }
+
     /// Whether a row of an answer is all there will ever be of its candle.
     fn believes(&self, row: &Row, asked_at: UnixMillis, now: UnixMillis) -> bool {
         let end = self.rules.grid.after(row.open_time);
@@ -127,7 +135,7 @@ impl Sequence {
             return false;
         }
         let seen = self.observed.seen(row.open_time);
-        if seen.is_some_and(|seen| !seen.is_within(&row.bar)) && now.since(end) <= self.patience() {
+        if seen.is_some_and(|seen| !seen.is_within(&row.bar)) && self.is_recent(row.open_time, now) {
             return false;
         }
         let told_of_all = || {
@@ -194,10 +202,14 @@ impl Sequence {
         }
     }
 
-    /// Lets the history out, or asks for more where it is too short.
-    fn warmed(&mut self, now: UnixMillis, steps: &mut Vec<Step>) {
+    /// Lets the history out, or asks for more where it is too short. What comes after a row that is not believed yet
+    /// is no history: it is asked for again.
+    fn warmed(&mut self, doubted: Option<UnixMillis>, now: UnixMillis, steps: &mut Vec<Step>) {
         let (grid, wanted) = (self.rules.grid, self.rules.warmup);
         let Stage::Warming(warming) = &mut self.stage else { return };
+        if let Some(doubted) = doubted {
+            warming.rows.split_off(&doubted);
+        }
         let found = u32::try_from(warming.rows.len()).unwrap_or(u32::MAX);
         let is_sparse = self.rules.omits_empty && (found > 0 || warming.extensions == 0);
         if found < wanted && is_sparse && warming.extensions < EXTENSIONS_MAX {

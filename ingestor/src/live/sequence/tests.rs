@@ -188,6 +188,17 @@ fn warm_up_gives_exactly_as_many_as_are_wanted() {
 }
 
 #[test]
+fn a_bad_row_ends_the_history_and_is_asked_for_again() {
+    let mut sequence = Sequence::new(rules(Closing::Marked));
+    let now = at(10, 2_000);
+    sequence.resume(None, now);
+    let rows = [row(6, 1, RowState::Unsaid), row(7, -1, RowState::Unsaid), row(8, 1, RowState::Unsaid)];
+    let expected = [published(6, 1, Learned::Rest), Step::Warmed { found: 1, wanted: 3 }];
+    assert_eq!(answer(&mut sequence, now, &rows)[..2], expected);
+    assert_eq!(question(&sequence, now), Some((Purpose::Overdue, span(7, 8))));
+}
+
+#[test]
 fn a_sparse_warm_up_reaches_further_back() {
     let mut sequence = Sequence::new(Rules { omits_empty: true, ..rules(Closing::Marked) });
     let now = at(10, 6_000);

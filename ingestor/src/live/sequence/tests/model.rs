@@ -188,9 +188,9 @@ impl Rest {
         let unheard_of = [Fault::Lost, Fault::Cut, Fault::Swapped, Fault::Rewound];
         let is_told = flags || !setting.has_any(&unheard_of);
         let delays = (0..=setting.end).map(|minute| {
-            let stale_max = if flags || (is_told && minute > setting.begin) { 45_000 } else { GRACE_MS };
+            let stale_max = if flags || (is_told && minute > setting.begin) { 100_000 } else { GRACE_MS };
             let mut delay = |fault, max| if setting.has(fault) && rng.bool() { rng.i64(0..max) } else { 0 };
-            [delay(Fault::Lag, lag_max), delay(Fault::BadRows, 45_000), delay(Fault::Stale, stale_max)]
+            [delay(Fault::Lag, lag_max), delay(Fault::BadRows, 100_000), delay(Fault::Stale, stale_max)]
         });
         Self { delays: delays.collect(), flags, shows_forming: rng.bool() }
     }
