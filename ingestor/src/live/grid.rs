@@ -25,7 +25,8 @@ impl Grid {
 
     /// When the candle that holds `time` began.
     pub fn floor(self, time: UnixMillis) -> UnixMillis {
-        UnixMillis(time.0 - (time.0 - self.origin.0).rem_euclid(self.timeframe.millis()))
+        let into = time.0.saturating_sub(self.origin.0).rem_euclid(self.timeframe.millis());
+        UnixMillis(time.0.saturating_sub(into))
     }
 
     /// Whether a candle begins at `time`.

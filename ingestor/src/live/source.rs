@@ -186,7 +186,7 @@ impl Source {
             let pager = any_pager(&self.venue, subscription, span, now);
             // Whether a timeframe can be had was checked at the start.
             if let Some(pager) = pager {
-                let id = track.sequence.ask(want);
+                let id = track.sequence.ask(want, now);
                 tracing::debug!(
                     series = %track.series,
                     "{}: asking for {} to {}", track.series, span.first.rfc3339(), span.last.rfc3339()
@@ -209,12 +209,17 @@ impl Source {
             let is_timed = matches!(sequence.rules().closing, Closing::Followed { .. });
             if want.purpose == Purpose::Confirm && is_timed && !self.walks.has_spare() {
                 sequence.unconfirmed();
-            } else {
-                self.walks.push(want.purpose, now, index);
             }
         }
-        if let Some(at) = self.tracks[index].sequence.wake_at(now) {
-            // What is due now waits for its turn to be asked.
+        let wake = match sequence.wants(now) {
+            Some(want) => {
+                self.walks.push(want.purpose, now, index);
+                sequence.timer_at()
+            }
+            None => sequence.wake_at(now),
+        };
+        if let Some(at) = wake {
+            // What is due now was done: it is not done again before time has passed.
             self.wakes.push(Reverse((at.max(UnixMillis(now.0 + 1)), index)));
         }
     }

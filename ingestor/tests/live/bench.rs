@@ -67,8 +67,8 @@ impl Wanted {
         format!("{:?}", self.kind).to_lowercase()
     }
 
-    pub(crate) fn series(&self, symbol: &str, timeframe: &str) -> Series {
-        format!("{}:{}:{timeframe}", self.venue_name(), self.kind.feed_symbol(symbol)).parse().unwrap()
+    pub(crate) fn series(&self, symbol: &str, timeframe: &str) -> Result<Series> {
+        Ok(format!("{}:{}:{timeframe}", self.venue_name(), self.kind.feed_symbol(symbol)).parse()?)
     }
 
     /// The configuration, as a person would write it.
@@ -111,9 +111,8 @@ impl Engine {
 
     /// Stops it in order; no task may have failed.
     pub(crate) async fn stop(mut self) -> Result<()> {
-        while let Some(ended) = self.tasks.try_join_next() {
-            ended??;
-            bail!("a task ended by itself");
+        if let Some(ended) = self.tasks.try_join_next() {
+            bail!("a task ended by itself: {ended:?}");
         }
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
@@ -165,14 +164,14 @@ impl Bench {
 
     /// What is in the stream of a series, in the order of the stream.
     pub(crate) async fn published(&self, series: &Series) -> Result<Vec<Published>> {
-        let published = self.partition(series.partition(partitions())).await?;
+        let published = self.partition(series.partition(partitions()?)).await?;
         Ok(published.into_iter().filter(|(of, _)| of == series).map(|(_, published)| published).collect())
     }
 
     /// What is in all streams, in their order.
     pub(crate) async fn all_published(&self) -> Result<HashMap<Series, Vec<Published>>> {
         let mut all: HashMap<Series, Vec<Published>> = HashMap::new();
-        for partition in partitions().iter() {
+        for partition in partitions()?.iter() {
             for (series, published) in self.partition(partition).await? {
                 all.entry(series).or_default().push(published);
             }
@@ -183,7 +182,7 @@ impl Bench {
     /// How many entries all streams have.
     pub(crate) async fn length(&self) -> Result<usize> {
         let (keys, mut connection, mut length) = (Keys::new(&self.wanted.prefix), self.connection().await?, 0);
-        for partition in partitions().iter() {
+        for partition in partitions()?.iter() {
             let entries: usize = redis::cmd("XLEN").arg(keys.candles(partition)).query_async(&mut connection).await?;
             length += entries;
         }
@@ -198,7 +197,7 @@ impl Bench {
         let mut range = redis::cmd("XRANGE");
         range.arg(Keys::new(&self.wanted.prefix).candles(partition)).arg("-").arg("+");
         let entries: Vec<StreamEntry> = range_reply(range.query_async(&mut self.connection().await?).await?)?;
-        let place = Place { partition, partitions: partitions() };
+        let place = Place { partition, partitions: partitions()? };
         let published = entries.iter().map(|entry| {
             let decoded = CandleEntry::decode(entry.id, &entry.fields, place, UnixMillis::now())?;
             let (origin, sent_ms) = (decoded.origin, decoded.sent.millis().0);
@@ -208,7 +207,7 @@ impl Bench {
     }
 
     /// What the venue has of a series from `from` on, before `to`.
-    pub(crate) fn truth(&self, symbol: &str, timeframe: Timeframe, from: i64, to: i64) -> Vec<Row> {
+    pub(crate) fn truth(&self, symbol: &str, timeframe: Timeframe, from: i64, to: i64) -> Result<Vec<Row>> {
         let truth = self.venue.truth(symbol, timeframe.millis(), from, to);
         truth.iter().map(truth_row).collect()
     }
@@ -216,24 +215,24 @@ impl Bench {
     /// Waits until the series' last candle before `to` is in the stream, then compares everything before `to` with the
     /// truth: nothing is missing, nothing is there twice, all is in order.
     pub(crate) async fn expect_all(&self, symbol: &str, timeframe: Timeframe, to: i64) -> Result<Vec<Published>> {
-        let series = self.wanted.series(symbol, timeframe.as_str());
+        let series = self.wanted.series(symbol, timeframe.as_str())?;
         let published = self.wait_through(&series, symbol, timeframe, to).await?;
         let found: Vec<Row> =
             published.iter().map(|published| published.candle.clone()).filter(|row| row.open_time < to).collect();
         let first = found.first().context("nothing was published")?.open_time;
-        let expected = self.truth(symbol, timeframe, first, to);
+        let expected = self.truth(symbol, timeframe, first, to)?;
         ensure!(found == expected, "{series}: {}", difference(&found, &expected));
         Ok(published)
     }
 
     /// The same where candles may be repeated: what a worker makes of the stream.
     pub(crate) async fn expect_all_in_effect(&self, symbol: &str, timeframe: Timeframe, to: i64) -> Result<()> {
-        let series = self.wanted.series(symbol, timeframe.as_str());
+        let series = self.wanted.series(symbol, timeframe.as_str())?;
         self.wait_through(&series, symbol, timeframe, to).await?;
         let published = self.published(&series).await?;
         let found: Vec<Row> = in_effect(&published)?.into_iter().filter(|row| row.open_time < to).collect();
         let first = found.first().context("nothing was published")?.open_time;
-        let expected = self.truth(symbol, timeframe, first, to);
+        let expected = self.truth(symbol, timeframe, first, to)?;
         ensure!(found == expected, "{series}: {}", difference(&found, &expected));
         Ok(())
     }
@@ -274,14 +273,16 @@ impl Bench {
     }
 
     fn is_through(&self, symbol: &str, timeframe: Timeframe, to: i64, published: &[Published]) -> bool {
-        let truth = self.truth(symbol, timeframe, to - 60 * timeframe.millis(), to);
-        truth.last().is_some_and(|last| published.iter().any(|published| published.candle.open_time >= last.open_time))
+        let truth = self.venue.truth(symbol, timeframe.millis(), to - 60 * timeframe.millis(), to);
+        truth
+            .last()
+            .is_some_and(|last| published.iter().any(|published| published.candle.open_time >= last.open_time_ms))
     }
 }
 
 /// As many as the configuration says.
-fn partitions() -> Partitions {
-    Partitions::new(4).unwrap()
+fn partitions() -> Result<Partitions> {
+    Partitions::new(4).context("no partitions")
 }
 
 /// One candle, comparable.
@@ -305,9 +306,10 @@ fn row(candle: &candlewire_common::candle::ClosedCandle) -> Row {
     Row { open_time: candle.open_time().0, numbers }
 }
 
-fn truth_row(truth: &TruthCandle) -> Row {
-    let texts = [&truth.open, &truth.high, &truth.low, &truth.close, &truth.volume];
-    Row { open_time: truth.open_time_ms, numbers: texts.map(|text| text.parse().unwrap()) }
+fn truth_row(truth: &TruthCandle) -> Result<Row> {
+    let TruthCandle { open_time_ms, open, high, low, close, volume } = truth;
+    let numbers = [open.parse()?, high.parse()?, low.parse()?, close.parse()?, volume.parse()?];
+    Ok(Row { open_time: *open_time_ms, numbers })
 }
 
 /// What workers make of a stream: the first of each candle; nothing may come after a later one for the first time.

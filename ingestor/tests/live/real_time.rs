@@ -39,7 +39,7 @@ async fn a_minute_is_published_when_it_closes() -> Result<()> {
                 bench.venue.market().trades(SYMBOL, close, close + MINUTE)[0].time_ms
             };
             let late = Duration::from_millis(u64::try_from(candle.sent_ms - told).unwrap_or(0));
-            println!("{kind:?}: {} ms after the closing message", candle.sent_ms - told);
+            tracing::info!("{kind:?}: {} ms after the closing message", candle.sent_ms - told);
             ensure!(late < LATE, "{late:?} after the closing message");
             Ok::<_, anyhow::Error>(())
         }

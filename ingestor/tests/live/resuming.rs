@@ -19,7 +19,7 @@ async fn at_every_venue<F: Future<Output = Result<()>>>(run: impl Fn(VenueKind) 
 
 /// Each missing candle was fetched once, and none before them.
 fn ensure_fetched(bench: &Bench, since: i64, missing: std::ops::Range<i64>) -> Result<()> {
-    let truth = bench.truth(SYMBOL, Timeframe::M1, missing.start, missing.end);
+    let truth = bench.truth(SYMBOL, Timeframe::M1, missing.start, missing.end)?;
     let expected: Vec<i64> = truth.iter().map(|row| row.open_time).collect();
     let fetched = bench.fetched_since(since, Timeframe::M1);
     let fetched: Vec<i64> = fetched.into_iter().filter(|open_time| *open_time < missing.end).collect();
@@ -37,7 +37,7 @@ async fn a_restart_fetches_what_is_missing_and_no_more() -> Result<()> {
             let engine = bench.engine()?;
             let before = bench.expect_all(SYMBOL, Timeframe::M1, BEGIN + 2 * MINUTE).await?;
             engine.kill().await;
-            let held = bench.published(&bench.wanted.series(SYMBOL, "1m")).await?;
+            let held = bench.published(&bench.wanted.series(SYMBOL, "1m")?).await?;
             let last = held.last().or(before.last()).context("nothing is held")?.candle.open_time;
             bench.venue.clock().sleep_until(last + 6 * MINUTE + 20_000).await;
             let restarted = bench.venue.clock().now_ms();

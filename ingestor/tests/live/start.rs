@@ -35,13 +35,13 @@ async fn two_hundred_symbols_keep_to_every_budget() -> Result<()> {
             engine.stop().await?;
             let published = bench.all_published().await?;
             for symbol in &bench.wanted.symbols {
-                let found = &published[&bench.wanted.series(symbol, "1m")];
+                let found = &published[&bench.wanted.series(symbol, "1m")?];
                 let found: Vec<Row> = found
                     .iter()
                     .map(|published| published.candle.clone())
                     .filter(|row| row.open_time < BEGIN)
                     .collect();
-                let truth = bench.truth(symbol, Timeframe::M1, found[0].open_time, BEGIN);
+                let truth = bench.truth(symbol, Timeframe::M1, found[0].open_time, BEGIN)?;
                 ensure!(found == truth && found.len() >= usize::try_from(WARMUP)?, "{symbol}: {}", found.len());
             }
             ensure!(bench.venue.violations().is_empty(), "{:?}", bench.venue.violations());
@@ -65,7 +65,7 @@ async fn a_symbol_that_the_venue_does_not_know_harms_no_other() -> Result<()> {
             let engine = bench.engine()?;
             let published = bench.expect_all(SYMBOL, Timeframe::M1, BEGIN + 3 * MINUTE).await?;
             ensure!(published.len() >= usize::try_from(WARMUP)?, "{} candles", published.len());
-            ensure!(bench.published(&bench.wanted.series("NONE-SUCH", "1m")).await?.is_empty());
+            ensure!(bench.published(&bench.wanted.series("NONE-SUCH", "1m")?).await?.is_empty());
             engine.stop().await
         }
     });

@@ -41,7 +41,7 @@ async fn a_redis_that_lost_everything_gets_the_history_again() -> Result<()> {
     bench.expect_all(SYMBOL, Timeframe::M1, BEGIN + 2 * MINUTE).await?;
     redis.kill()?;
     redis.restart().await?;
-    let series = bench.wanted.series(SYMBOL, "1m");
+    let series = bench.wanted.series(SYMBOL, "1m")?;
     bench.expect_all_in_effect(SYMBOL, Timeframe::M1, BEGIN + 6 * MINUTE).await?;
     let first = bench.published(&series).await?[0].candle.open_time;
     ensure!(first < BEGIN, "the history begins at {first}");

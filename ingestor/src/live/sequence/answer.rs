@@ -10,7 +10,6 @@ use candlewire_common::candle::ClosedCandle;
 use candlewire_common::decimal::Decimal;
 use candlewire_common::time::UnixMillis;
 
-use super::plan::Job;
 use super::{Learned, Refused, Sequence, Stage, Step, UNHEARD_MAX};
 use crate::venue::Span;
 use crate::venue::answer::{Row, RowState};
@@ -56,29 +55,45 @@ impl Sequence {
                 Ok(candle) => candle,
                 Err(error) => {
                     refused(error);
-                    if now.since(self.rules.grid.after(row.open_time)) <= self.patience() || !self.attempts.are_enough()
-                    {
+                    let is_undecided = self.settled().is_none_or(|settled| row.open_time > settled);
+                    let is_again = !self.is_warming() && !self.attempts.are_enough();
+                    if is_undecided && (self.is_recent(row.open_time, now) || is_again) {
                         self.doubt(row.open_time);
                     }
                     continue;
                 }
             };
             if matches!(self.stage, Stage::Warming(_)) {
+                if row.state == RowState::Forming && self.is_recent(row.open_time, now) {
+                    self.doubt(row.open_time);
+                }
                 self.gather(&candle, row.state, now);
                 continue;
             }
             if self.settled().is_some_and(|settled| row.open_time <= settled) {
-                if self.revises(row.open_time, &row.bar) {
+                if self.revises(row.open_time, &row.bar) && self.believes(row, job.asked_at, now) {
                     steps.push(Step::Revised(row.open_time));
                 }
                 continue;
             }
-            self.job = Some(Job { shown: job.shown.max(Some(row.open_time)), ..job });
-            if !self.believes(row, now) {
+            let is_clear = job.doubted.is_none();
+            if is_clear {
+                self.come_to(row.open_time, steps);
+            }
+            if !self.believes(row, job.asked_at, now) {
                 self.doubt(row.open_time);
-            } else if job.doubted.is_none() {
+            } else if is_clear {
                 self.take(candle, now, steps);
             }
+        }
+    }
+
+    /// Notes that REST has come to a candle: those that it left out before are not there, where it leaves out empty
+    /// ones, or where the feed has come as far.
+    fn come_to(&mut self, open_time: UnixMillis, steps: &mut Vec<Step>) {
+        self.drain(Some(open_time), steps);
+        if self.rules.omits_empty && self.next().is_some_and(|next| next < open_time) {
+            self.settle(self.rules.grid.before(open_time));
         }
     }
 
@@ -87,18 +102,12 @@ impl Sequence {
         let Some(job) = self.job.take_if(|job| job.id == id) else { return };
         if matches!(self.stage, Stage::Warming(_)) {
             match ended {
-                Ended::Answered => self.warmed(now, steps),
+                Ended::Answered => self.warmed(job.doubted, now, steps),
                 Ended::Failed => self.missed(job, true, now),
             }
             return;
         }
         self.drain(None, steps);
-        // A row of the candle that waits, or of a later one, shows that those before it are not there.
-        let waiting = self.waiting.first_key_value().map(|(waiting, _)| *waiting);
-        let is_clear = waiting.is_some_and(|waiting| job.doubted.is_none_or(|doubted| doubted >= waiting));
-        if ended == Ended::Answered && is_clear && job.shown >= waiting {
-            self.pass_over_gap(steps);
-        }
         if self.settled() == job.settled {
             self.missed(job, ended == Ended::Failed, now);
         }
@@ -111,27 +120,31 @@ impl Sequence {
         }
     }
 
-    /// Whether a row is all there will ever be of its candle.
-    fn believes(&self, row: &Row, now: UnixMillis) -> bool {
-        if row.state == RowState::Forming {
+    /// Whether a candle that must be there is still waited for.
+    fn is_recent(&self, open_time: UnixMillis, now: UnixMillis) -> bool {
+        now.since(self.rules.grid.after(open_time)) <= self.patience()
+    }
+
+    /// Whether a row of an answer is all there will ever be of its candle.
+    fn believes(&self, row: &Row, asked_at: UnixMillis, now: UnixMillis) -> bool {
+        let end = self.rules.grid.after(row.open_time);
+        if row.state == RowState::Forming || end > now {
             return false;
         }
-        let end = self.rules.grid.after(row.open_time);
         let seen = self.observed.seen(row.open_time);
-        if seen.is_some_and(|seen| !seen.is_within(&row.bar)) && now.since(end) <= self.patience() {
+        if seen.is_some_and(|seen| !seen.is_within(&row.bar)) && self.is_recent(row.open_time, now) {
             return false;
         }
         let told_of_all = || {
             let is_over = self.cue.is_some_and(|cue| row.open_time < cue.later);
             is_over && seen.is_some_and(|seen| seen.whole) && matches!(self.rules.closing, Closing::Followed { .. })
         };
-        row.state == RowState::Closed || end.after(self.rules.grace) <= now || told_of_all()
+        row.state == RowState::Closed || end.after(self.rules.grace) <= asked_at || told_of_all()
     }
 
-    /// Lets a candle of REST out, and before it what waits; candles between are not there.
+    /// Lets a candle of REST out; candles before it, which REST left out, are not there.
     fn take(&mut self, candle: ClosedCandle, now: UnixMillis, steps: &mut Vec<Step>) {
         let open_time = candle.open_time();
-        self.drain(Some(open_time), steps);
         let Some(next) = self.next() else { return };
         if open_time < next {
             return;
@@ -150,7 +163,11 @@ impl Sequence {
         if candle.volume() == Decimal::ZERO || !is_recent || !was_there {
             return;
         }
-        if self.observed.seen(candle.open_time()).is_some() || self.observed.active() >= Some(candle.open_time()) {
+        // What waits is later, and may be the feed's.
+        if !self.waiting.is_empty()
+            || self.observed.seen(candle.open_time()).is_some()
+            || self.observed.newest_active() >= Some(candle.open_time())
+        {
             return;
         }
         self.unheard += 1;
@@ -182,10 +199,14 @@ impl Sequence {
         }
     }
 
-    /// Lets the history out, or asks for more where it is too short.
-    fn warmed(&mut self, now: UnixMillis, steps: &mut Vec<Step>) {
+    /// Lets the history out, or asks for more where it is too short. What comes after a row that is not believed yet
+    /// is no history: it is asked for again.
+    fn warmed(&mut self, doubted: Option<UnixMillis>, now: UnixMillis, steps: &mut Vec<Step>) {
         let (grid, wanted) = (self.rules.grid, self.rules.warmup);
         let Stage::Warming(warming) = &mut self.stage else { return };
+        if let Some(doubted) = doubted {
+            warming.rows.split_off(&doubted);
+        }
         let found = u32::try_from(warming.rows.len()).unwrap_or(u32::MAX);
         let is_sparse = self.rules.omits_empty && (found > 0 || warming.extensions == 0);
         if found < wanted && is_sparse && warming.extensions < EXTENSIONS_MAX {

@@ -2,15 +2,18 @@
 //!
 //! A pure machine: messages, answers and the time go in, steps come out. Its invariants, whatever goes in:
 //!
-//! * candles go out in open-time order, none twice, none before it is over;
+//! * candles go out in open-time order, none twice, none before it is over: by this clock, or by the venue's word where
+//!   its clock is a little ahead;
 //! * a candle goes out once the venue said that it is closed, or once REST shows it after the grace period, or, on
 //!   venues without a closing message, once the feed has gone on to a later one ([`Closing::Followed`]);
 //! * none is passed over unless the venue has shown a later one without it, or could not show it for
 //!   [`Sequence::patience`].
 //!
-//! [`plan`] decides what is asked of REST and when, [`answer`] what an answer means. It neither asks nor publishes.
+//! [`plan`] decides what is asked of REST and when, [`answer`] what an answer means, [`cue`] when the feed's own word
+//! counts. It neither asks nor publishes.
 
 mod answer;
+mod cue;
 mod observed;
 mod plan;
 #[cfg(test)]
@@ -25,6 +28,7 @@ use candlewire_common::time::UnixMillis;
 
 pub use self::answer::Ended;
 use self::answer::Warming;
+use self::cue::Cue;
 use self::observed::Observed;
 use self::plan::{Attempts, Job};
 pub use self::plan::{Purpose, Want};
@@ -35,6 +39,8 @@ use crate::venue::{Live, Span};
 
 /// The most closed candles that wait for an older one; later ones come back by REST.
 const WAITING_MAX: usize = 1_000;
+/// How long before a candle's end, by this clock, the venue may say that it is closed.
+const EARLY_MAX: Duration = Duration::from_secs(5);
 /// How many candles with trades REST must have shown, of which the feed told nothing, until the feed counts as dead.
 const UNHEARD_MAX: u32 = 3;
 
@@ -70,6 +76,8 @@ pub struct Sequence {
     job: Option<Job>,
     jobs: u64,
     attempts: Attempts,
+    /// The last missing candle of which a [`Step::Gap`] told.
+    gap_to: Option<UnixMillis>,
     /// Up to here REST was asked, had nothing, and nothing says that there is anything.
     quiet_to: Option<UnixMillis>,
     /// The last candle that went out.
@@ -88,17 +96,6 @@ enum Stage {
     Warming(Warming),
     /// Every candle up to the given one is decided.
     Following(UnixMillis),
-}
-
-/// A message about a later candle than the next one.
-#[derive(Clone, Copy, Debug)]
-struct Cue {
-    /// The later candle.
-    later: UnixMillis,
-    /// When the first message about it came.
-    at: UnixMillis,
-    /// Whether REST can't be asked to confirm what the feed told.
-    unconfirmed: bool,
 }
 
 /// What follows from an input.
@@ -171,6 +168,7 @@ impl Sequence {
             job: None,
             jobs: 0,
             attempts: Attempts::default(),
+            gap_to: None,
             quiet_to: None,
             last: None,
             unheard: 0,
@@ -191,7 +189,8 @@ impl Sequence {
     /// Begins anew after the newest candle that Redis holds; without one, with as much history as is wanted. An
     /// answer that is under way no longer counts.
     pub fn resume(&mut self, held: Option<UnixMillis>, now: UnixMillis) {
-        (self.job, self.quiet_to, self.attempts) = (None, None, Attempts::default());
+        (self.job, self.gap_to, self.quiet_to, self.attempts) = (None, None, None, Attempts::default());
+        self.unheard = 0;
         self.stage = match held {
             Some(held) => Stage::Following(self.rules.grid.floor(held)),
             None => self.warming(now),
@@ -218,15 +217,15 @@ impl Sequence {
     /// [`Refused`], also where that is nothing unusual.
     pub fn bar(&mut self, open_time: UnixMillis, bar: Bar, closed: bool, now: UnixMillis) -> Result<(), Refused> {
         let candle = self.check(open_time, bar, now)?;
-        self.unheard = 0;
-        let grid = self.rules.grid;
         if closed {
             // The venue's clock may be a little ahead of this one.
-            if grid.after(open_time) > now.after(self.skew_max()) {
+            if self.rules.grid.after(open_time) > now.after(EARLY_MAX) {
                 return Err(Refused::Ahead(open_time));
             }
+            self.unheard = 0;
             return self.closed(candle);
         }
+        self.unheard = 0;
         if self.settled().is_some_and(|settled| open_time <= settled) {
             return Err(Refused::Forming);
         }
@@ -239,7 +238,7 @@ impl Sequence {
     ///
     /// # Errors
     ///
-    /// [`Refused::Ahead`] where it is far ahead of the clock.
+    /// [`Refused`], where it is far ahead of the clock, or where no such trade can have been.
     pub fn price(
         &mut self,
         time: UnixMillis,
@@ -247,10 +246,13 @@ impl Sequence {
         trade: Option<Trade>,
         now: UnixMillis,
     ) -> Result<(), Refused> {
-        let open_time = self.rules.grid.floor(time);
         if time > now.after(self.skew_max()) {
             return Err(Refused::Ahead(time));
         }
+        // As a bar it must be one that can take its place.
+        let volume = trade.map_or(Decimal::ZERO, |trade| trade.size);
+        ClosedCandle::new(time, Bar { open: price, high: price, low: price, close: price, volume }, now)?;
+        let open_time = self.rules.grid.floor(time);
         self.unheard = 0;
         if self.settled().is_some_and(|settled| open_time <= settled) {
             return Ok(());
@@ -332,52 +334,16 @@ impl Sequence {
         self.settled().map(|settled| self.rules.grid.after(settled))
     }
 
-    /// Notes that the feed has come as far as `open_time`.
-    fn moved_on(&mut self, open_time: UnixMillis, now: UnixMillis) {
-        let is_later = self.next().is_none_or(|next| open_time > next);
-        if is_later && self.cue.is_none_or(|cue| open_time > cue.later) {
-            self.cue = Some(Cue { later: open_time, at: now, unconfirmed: false });
-        }
-    }
-
-    /// On venues without a closing message: what the feed told of a candle takes its place once REST had its time.
-    fn take_own(&mut self, now: UnixMillis) {
-        let Some(cue) = self.cue else { return };
-        let ready: Vec<(UnixMillis, Bar)> = self
-            .observed
-            .whole_before(cue.later)
-            .filter(|(open_time, _)| self.own_due(*open_time, cue).is_some_and(|due| due <= now))
-            .collect();
-        for (open_time, bar) in ready {
-            if let Ok(candle) = ClosedCandle::new(open_time, bar, now) {
-                self.waiting.entry(open_time).or_insert(candle);
-            }
-        }
-    }
-
-    /// When what the feed told of a candle takes its place; `None`: never.
-    fn own_due(&self, open_time: UnixMillis, cue: Cue) -> Option<UnixMillis> {
-        /// For as long messages that overtook each other are waited for.
-        const OVERTAKEN: Duration = Duration::from_millis(40);
-        let Closing::Followed { patience } = self.rules.closing else { return None };
-        let settled = self.settled()?;
-        if open_time <= settled || self.waiting.contains_key(&open_time) {
-            return None;
-        }
-        let grace_over = self.rules.grid.after(open_time).after(self.rules.grace);
-        Some(match patience {
-            Some(_) if cue.unconfirmed => cue.at.after(OVERTAKEN),
-            Some(patience) => cue.at.after(patience),
-            None => grace_over.max(cue.at.after(OVERTAKEN)),
-        })
-    }
-
-    /// Lets waiting candles out that follow without a gap; with `shown`, also those before it, since what lies
+    /// Lets waiting candles out that follow without a gap; with `shown`, also those up to it, since what lies
     /// between is known not to be there.
     fn drain(&mut self, shown: Option<UnixMillis>, steps: &mut Vec<Step>) {
         while let (Some(next), Some(first)) = (self.next(), self.waiting.first_entry()) {
             let open_time = *first.key();
-            if open_time > next && shown.is_none_or(|shown| open_time > shown) {
+            let is_shown = shown.is_some_and(|shown| open_time <= shown);
+            // Where empty candles are left out, REST isn't asked twice for what it was asked for in vain.
+            let is_quiet =
+                self.rules.omits_empty && self.quiet_to.is_some_and(|to| open_time <= self.rules.grid.after(to));
+            if open_time > next && !is_shown && !is_quiet {
                 return;
             }
             let candle = first.remove();
@@ -408,7 +374,7 @@ impl Sequence {
     }
 
     fn forget_to(&mut self, settled: UnixMillis) {
-        self.waiting = self.waiting.split_off(&UnixMillis(settled.0 + 1));
+        self.waiting = self.waiting.split_off(&UnixMillis(settled.0.saturating_add(1)));
         self.observed.settle(settled);
         let next = self.rules.grid.after(settled);
         self.cue = self.cue.filter(|cue| cue.later > next);

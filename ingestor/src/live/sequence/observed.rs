@@ -4,7 +4,7 @@
 //! over connections without a break. What was told is compared with what REST shows, and takes its place only where
 //! the venue has no closing message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candlewire_common::candle::Bar;
 use candlewire_common::decimal::Decimal;
@@ -23,8 +23,8 @@ pub(super) struct Observed {
     unbroken_since: Option<UnixMillis>,
     /// The newest trade seen.
     trade: Option<u64>,
-    /// The newest candle in which anything happened.
-    active: Option<UnixMillis>,
+    /// The newest candles in which anything happened.
+    active: BTreeSet<UnixMillis>,
 }
 
 /// One bar as the feed told it last.
@@ -75,9 +75,14 @@ impl Observed {
         self.forget_oldest();
     }
 
-    /// Adds a trade to the bar that began at `open_time`. A trade that came before changes nothing.
+    /// Adds a trade to the bar that began at `open_time`. The newest one told again changes nothing; an older one may
+    /// have been overtaken on its way, or be told again: then the bar is not known to be whole.
     pub(super) fn trade(&mut self, open_time: UnixMillis, price: Decimal, Trade { size, id }: Trade) {
         if self.trade.is_some_and(|newest| id <= newest) {
+            let is_newest = self.trade == Some(id);
+            if let Some(seen) = self.bars.get_mut(&open_time).filter(|_| !is_newest) {
+                seen.whole = false;
+            }
             return;
         }
         self.trade = Some(id);
@@ -92,12 +97,20 @@ impl Observed {
 
     /// Notes that something happened in the candle of `open_time`.
     pub(super) fn happened(&mut self, open_time: UnixMillis) {
-        self.active = self.active.max(Some(open_time));
+        self.active.insert(open_time);
+        if self.active.len() > KEPT {
+            self.active.pop_first();
+        }
+    }
+
+    /// Whether anything happened in the candles from `first` to `last`.
+    pub(super) fn is_active(&self, first: UnixMillis, last: UnixMillis) -> bool {
+        first <= last && self.active.range(first..=last).next().is_some()
     }
 
     /// The newest candle in which anything happened.
-    pub(super) fn active(&self) -> Option<UnixMillis> {
-        self.active
+    pub(super) fn newest_active(&self) -> Option<UnixMillis> {
+        self.active.last().copied()
     }
 
     /// What was told of a candle.

@@ -18,8 +18,8 @@ const SOON: Duration = Duration::from_millis(300);
 const SOON_AGAIN: Duration = Duration::from_secs(1);
 /// How often a row that can't be right is asked for again, however old it is.
 const ENOUGH: u32 = 3;
-/// How long a candle of which nothing is known is asked for again.
-const DOUBT: Duration = Duration::from_secs(10);
+/// How many candles that REST did not show are asked for again with later ones: less than a page of any venue.
+const AGAIN_MAX: u32 = 250;
 
 /// Why a question is asked; the first are asked first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,9 +47,9 @@ pub struct Want {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job {
     pub(super) id: u64,
+    /// When it was asked: an answer may show no more than there was then.
+    pub(super) asked_at: UnixMillis,
     pub(super) want: Want,
-    /// How far the answer has shown anything.
-    pub(super) shown: Option<UnixMillis>,
     /// The first row that is not believed yet: nothing after it may go out.
     pub(super) doubted: Option<UnixMillis>,
     /// What was decided when it was asked.
@@ -62,6 +62,8 @@ pub(super) struct Attempts {
     misses: u32,
     /// When the next question may be asked.
     not_before: Option<UnixMillis>,
+    /// The last candle that was asked for; `None` where REST failed, which makes all of them wait.
+    asked_to: Option<UnixMillis>,
     /// Since when candles are missing before one that waits.
     gap_since: Option<UnixMillis>,
 }
@@ -78,10 +80,10 @@ impl Attempts {
     }
 
     /// A question brought nothing.
-    pub(super) fn miss(&mut self, now: UnixMillis, first: Duration, longest: Duration) {
+    fn miss(&mut self, now: UnixMillis, asked_to: Option<UnixMillis>, [first, longest]: [Duration; 2]) {
         let delay = first.saturating_mul(2_u32.saturating_pow(self.misses)).min(longest);
         self.misses = self.misses.saturating_add(1);
-        self.not_before = Some(now.after(delay));
+        (self.not_before, self.asked_to) = (Some(now.after(delay)), asked_to);
     }
 }
 
@@ -92,10 +94,10 @@ impl Sequence {
         (at <= now).then_some(want)
     }
 
-    /// Notes that a question is being asked; answers with the number that its answers carry.
-    pub fn ask(&mut self, want: Want) -> u64 {
+    /// Notes that a question is being asked at `now`; answers with the number that its answers carry.
+    pub fn ask(&mut self, want: Want, now: UnixMillis) -> u64 {
         self.jobs += 1;
-        self.job = Some(Job { id: self.jobs, want, shown: None, doubted: None, settled: self.settled() });
+        self.job = Some(Job { id: self.jobs, asked_at: now, want, doubted: None, settled: self.settled() });
         self.jobs
     }
 
@@ -106,14 +108,17 @@ impl Sequence {
         }
     }
 
-    /// When something is to be done without any input; `None`: never.
+    /// When something is to be done without any input, if only to ask a question; `None`: never.
     pub fn wake_at(&self, now: UnixMillis) -> Option<UnixMillis> {
+        self.next_want(now).map(|(_, at)| at).into_iter().chain(self.timer_at()).min()
+    }
+
+    /// The same while a question waits to be asked.
+    pub fn timer_at(&self) -> Option<UnixMillis> {
         let own = self.cue.into_iter().flat_map(|cue| {
             self.observed.whole_before(cue.later).filter_map(move |(open_time, _)| self.own_due(open_time, cue))
         });
-        let question = self.next_want(now).map(|(_, at)| at);
-        let give_up = self.gap_deadline();
-        own.chain(question).chain(give_up).chain(self.stale_at()).min()
+        own.chain(self.gap_deadline()).chain(self.stale_at()).min()
     }
 
     /// The next question, and when it is to be asked.
@@ -121,12 +126,29 @@ impl Sequence {
         if self.job.is_some() {
             return None;
         }
-        let (want, at) = match &self.stage {
-            Stage::Idle => return None,
-            Stage::Warming(warming) => (Want { span: warming.span, purpose: Purpose::Warmup }, now),
-            Stage::Following(_) => self.gap().or_else(|| self.cued()).or_else(|| self.overdue(now))?,
-        };
-        Some((want, self.attempts.not_before.map_or(at, |not_before| at.max(not_before))))
+        let paused = |(want, at)| (want, self.paused(want, at));
+        match &self.stage {
+            Stage::Idle => None,
+            Stage::Warming(warming) => Some(paused((Want { span: warming.span, purpose: Purpose::Warmup }, now))),
+            Stage::Following(_) => match self.gap() {
+                Some(gap) => Some(paused(gap)),
+                None => self.cued().into_iter().chain(self.overdue(now)).map(paused).min_by_key(|(_, at)| *at),
+            },
+        }
+    }
+
+    /// When a question may be asked that would be asked at `at`, after others that brought nothing.
+    fn paused(&self, want: Want, at: UnixMillis) -> UnixMillis {
+        let Some(not_before) = self.attempts.not_before else { return at };
+        let Some(asked_to) = self.attempts.asked_to else { return at.max(not_before) };
+        let grid = self.rules.grid;
+        // A candle that nobody asked for yet doesn't wait because an older one is not there.
+        let newer = grid.after(grid.after(asked_to)).after(self.rules.grace);
+        match want.purpose {
+            _ if want.span.last > asked_to => at,
+            Purpose::Overdue => at.max(not_before.min(newer)),
+            Purpose::Confirm | Purpose::Gap | Purpose::Warmup => at.max(not_before),
+        }
     }
 
     /// Candles are missing before one that waits.
@@ -135,9 +157,10 @@ impl Sequence {
         if waiting <= next {
             return None;
         }
+        let first = self.first_asked(next);
         // Where empty candles are left out, only the row of the one that waits shows that REST has come so far.
         let last = if self.rules.omits_empty { waiting } else { self.rules.grid.before(waiting) };
-        let want = Want { span: Span { first: next, last }, purpose: Purpose::Gap };
+        let want = Want { span: Span { first, last }, purpose: Purpose::Gap };
         Some((want, self.attempts.gap_since.unwrap_or(next)))
     }
 
@@ -148,31 +171,30 @@ impl Sequence {
         if over < next {
             return None;
         }
-        let last = match self.rules.closing {
+        let is_due = match self.rules.closing {
             // The closing message is still to come, and REST is believed no sooner than when it is overdue.
-            Closing::Marked => return None,
-            Closing::Rest => over,
-            Closing::Followed { .. } if cue.unconfirmed => return None,
-            Closing::Followed { .. } => {
-                if self.rules.omits_empty {
-                    cue.later
-                } else {
-                    over
-                }
-            }
+            Closing::Marked => false,
+            Closing::Rest => self.is_expected(Span { first: next, last: over }),
+            // REST is believed before the grace period is over only where the feed told all.
+            Closing::Followed { .. } => self.observed.whole_before(cue.later).next().is_some(),
         };
         let is_quiet = self.quiet_to.is_some_and(|quiet_to| over <= quiet_to);
-        let want = Want { span: Span { first: next, last }, purpose: Purpose::Confirm };
-        (!is_quiet).then_some((want, cue.at))
+        if !is_due || is_quiet || cue.unconfirmed {
+            return None;
+        }
+        let is_followed = matches!(self.rules.closing, Closing::Followed { .. });
+        let last = if is_followed && self.rules.omits_empty { cue.later } else { over };
+        let want = Want { span: Span { first: self.first_asked(next), last }, purpose: Purpose::Confirm };
+        Some((want, cue.at))
     }
 
     /// The clock says that a candle is over.
     fn overdue(&self, now: UnixMillis) -> Option<(Want, UnixMillis)> {
         let (next, grid) = (self.next()?, self.rules.grid);
-        let delay = if self.rules.closing == Closing::Rest { SOON } else { self.rules.grace };
-        let since = |time: UnixMillis| UnixMillis(time.0 - i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
-        let first = self.quiet_to.map_or(next, |quiet_to| grid.after(quiet_to).max(next));
-        let last = grid.newest_over(since(now)).max(first);
+        let first = self.first_open(next);
+        let is_soon = self.rules.closing == Closing::Rest && self.is_expected(Span { first, last: first });
+        let delay = if is_soon { SOON } else { self.rules.grace };
+        let last = grid.newest_over(before(now, delay)).max(first);
         // Nothing is asked while the market is shut, and all of it when it has opened again.
         let end = grid.after(last);
         let end = if self.rules.calendar.is_shut(first, end) {
@@ -181,7 +203,24 @@ impl Sequence {
             end
         };
         let last = grid.before(end);
-        Some((Want { span: Span { first: next, last }, purpose: Purpose::Overdue }, end.after(delay)))
+        let want = Want { span: Span { first: self.first_asked(next), last }, purpose: Purpose::Overdue };
+        Some((want, end.after(delay)))
+    }
+
+    /// The first candle that is not quiet.
+    fn first_open(&self, next: UnixMillis) -> UnixMillis {
+        self.quiet_to.map_or(next, |quiet_to| self.rules.grid.after(quiet_to).max(next))
+    }
+
+    /// Where a question begins: quiet candles, which REST may show late, are asked for again, but not without end.
+    fn first_asked(&self, next: UnixMillis) -> UnixMillis {
+        let again = self.rules.grid.timeframe().duration() * AGAIN_MAX;
+        self.quiet_to.map_or(next, |quiet_to| before(quiet_to, again).max(next))
+    }
+
+    /// Whether there is anything to be had: something happened, or may have happened unseen.
+    fn is_expected(&self, Span { first, last }: Span) -> bool {
+        !self.rules.omits_empty || self.observed.is_active(first, last) || !self.observed.is_unbroken_since(first)
     }
 
     /// Notes when a gap begins.
@@ -193,9 +232,12 @@ impl Sequence {
                 // A gap is more urgent than whatever brought nothing before.
                 self.attempts.not_before = None;
                 let missing = Span { first: span.first, last: self.before_waiting(span.last) };
-                if !self.rules.calendar.is_shut(missing.first, self.rules.grid.after(missing.last)) {
+                let is_shut = self.rules.calendar.is_shut(missing.first, self.rules.grid.after(missing.last));
+                // A gap that is filled page by page is told of once.
+                if !is_shut && self.gap_to < Some(missing.last) {
                     steps.push(Step::Gap(missing));
                 }
+                self.gap_to = self.gap_to.max(Some(missing.last));
             }
             Some(_) => {}
         }
@@ -206,17 +248,8 @@ impl Sequence {
         if self.gap_deadline().is_none_or(|deadline| deadline > now) {
             return;
         }
-        self.pass_over_gap(steps);
-    }
-
-    /// Passes over the candles before the first that waits, and lets that one out.
-    pub(super) fn pass_over_gap(&mut self, steps: &mut Vec<Step>) {
-        let (Some(next), Some((waiting, _))) = (self.next(), self.waiting.first_key_value()) else { return };
-        let last = self.rules.grid.before(*waiting);
-        if next <= last {
-            self.note_hole(Span { first: next, last }, steps);
-            self.settle(last);
-        }
+        let waiting = self.waiting.first_key_value().map(|(waiting, _)| *waiting);
+        self.drain(waiting, steps);
         self.drain(None, steps);
     }
 
@@ -230,7 +263,8 @@ impl Sequence {
 
     fn gap_deadline(&self) -> Option<UnixMillis> {
         self.gap()?;
-        // An answer under way is waited for: the venue may have told to wait.
+        // Only an answer says that something is not there; one that is under way is waited for.
+        self.attempts.asked_to?;
         let since = self.attempts.gap_since.filter(|_| self.job.is_none())?;
         Some(since.after(self.patience()))
     }
@@ -242,30 +276,35 @@ impl Sequence {
     /// Notes how a question ended that decided nothing, and when the next may be asked.
     pub(super) fn missed(&mut self, job: Job, failed: bool, now: UnixMillis) {
         let seconds = Duration::from_secs;
-        let (first, longest) = match (job.want.purpose, self.rules.closing) {
-            _ if failed => (seconds(1), seconds(60)),
-            (Purpose::Confirm, Closing::Followed { .. }) => (Duration::from_millis(250), seconds(1)),
-            (_, Closing::Rest) => (SOON_AGAIN, SOON_AGAIN),
-            (Purpose::Confirm | Purpose::Gap, _) => (Duration::from_millis(500), seconds(5)),
-            (Purpose::Overdue | Purpose::Warmup, _) => (seconds(1), seconds(15)),
+        let pause = match (job.want.purpose, self.rules.closing) {
+            _ if failed => [seconds(1), seconds(60)],
+            (Purpose::Confirm, Closing::Followed { .. }) => [Duration::from_millis(250), seconds(1)],
+            (_, Closing::Rest) if self.observed.is_active(job.want.span.first, job.want.span.last) => [SOON_AGAIN; 2],
+            (Purpose::Gap, _) => [Duration::from_millis(500), seconds(5)],
+            (Purpose::Confirm | Purpose::Overdue | Purpose::Warmup, _) => [seconds(1), seconds(15)],
         };
-        self.attempts.miss(now, first, longest);
+        self.attempts.miss(now, (!failed).then_some(job.want.span.last), pause);
         let is_gap = self.gap().is_some();
         if failed || is_gap || job.want.purpose == Purpose::Warmup {
             return;
         }
-        // Whether there is anything to be had: something happened, or may have happened unseen.
+        let Some(first) = self.next().map(|next| self.first_open(next)) else { return };
         let grid = self.rules.grid;
-        let span = job.want.span;
-        let last = span.last.min(grid.newest_over(now));
-        let is_expected = !self.rules.omits_empty
-            || self.observed.active().is_some_and(|active| active >= span.first && active <= last)
-            || !self.observed.is_unbroken_since(span.first)
-            || job.shown.is_some_and(|shown| shown >= span.first);
-        let age = now.since(grid.after(last));
-        if age > self.patience() || (!is_expected && age > DOUBT.min(self.rules.grace)) {
-            self.quiet_to = Some(last);
+        let last = job.want.span.last.min(grid.newest_over(now));
+        let is_expected = self.is_expected(Span { first, last }) || job.doubted.is_some_and(|doubted| doubted <= last);
+        // The answer tells what there was when it was asked for.
+        let until = if is_expected { before(now, self.patience()) } else { before(job.asked_at, self.rules.grace) };
+        let quiet_to = grid.newest_over(until).min(last);
+        if quiet_to >= first {
+            self.quiet_to = Some(quiet_to);
+        }
+        if quiet_to == last {
             self.attempts = Attempts::default();
         }
     }
+}
+
+/// The instant `span` earlier; saturates.
+fn before(time: UnixMillis, span: Duration) -> UnixMillis {
+    UnixMillis(time.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
 }
