@@ -179,16 +179,6 @@ impl Bench {
         Ok(all)
     }
 
-    /// How many entries all streams have.
-    pub(crate) async fn length(&self) -> Result<usize> {
-        let (keys, mut connection, mut length) = (Keys::new(&self.wanted.prefix), self.connection().await?, 0);
-        for partition in partitions()?.iter() {
-            let entries: usize = redis::cmd("XLEN").arg(keys.candles(partition)).query_async(&mut connection).await?;
-            length += entries;
-        }
-        Ok(length)
-    }
-
     async fn connection(&self) -> Result<redis::aio::MultiplexedConnection> {
         Ok(redis::Client::open(self.redis.as_str())?.get_multiplexed_async_connection().await?)
     }

@@ -1,5 +1,6 @@
 //! A start with many symbols keeps to the venues' budgets, and one that the venue does not know harms no other.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -26,10 +27,15 @@ async fn two_hundred_symbols_keep_to_every_budget() -> Result<()> {
             let script = Script { enforce_budget: true, ..Script::none() };
             let bench = Bench::start(redis, wanted, script).await?;
             let engine = bench.engine()?;
-            let history = SYMBOLS * usize::try_from(WARMUP)?;
-            let is_warm = async || match bench.length().await {
-                Ok(length) if length >= history => Ok(()),
-                other => Err(format!("{other:?} of {history} entries")),
+            // Every symbol's history was fetched, and is in the stream.
+            let is_warm = async || {
+                let requests = bench.venue.requests();
+                let answered = requests.into_iter().filter(|request| !request.rows.is_empty());
+                let symbols: HashSet<Option<String>> = answered.map(|request| request.symbol).collect();
+                match bench.all_published().await {
+                    Ok(published) if symbols.len() == SYMBOLS && published.len() == SYMBOLS => Ok(()),
+                    _ => Err(format!("{} of {SYMBOLS} symbols", symbols.len())),
+                }
             };
             eventually(Duration::from_mins(2), is_warm).await?;
             engine.stop().await?;

@@ -340,9 +340,11 @@ impl Sequence {
         while let (Some(next), Some(first)) = (self.next(), self.waiting.first_entry()) {
             let open_time = *first.key();
             let is_shown = shown.is_some_and(|shown| open_time <= shown);
-            // Where empty candles are left out, REST isn't asked twice for what it was asked for in vain.
-            let is_quiet =
-                self.rules.omits_empty && self.quiet_to.is_some_and(|to| open_time <= self.rules.grid.after(to));
+            // A closing message holds good though REST, asked once, had nothing of an empty candle before it; what
+            // only goes on to a later candle may have lost one without a trace.
+            let is_quiet = self.rules.omits_empty
+                && self.rules.closing == Closing::Marked
+                && self.quiet_to.is_some_and(|to| open_time <= self.rules.grid.after(to));
             if open_time > next && !is_shown && !is_quiet {
                 return;
             }
