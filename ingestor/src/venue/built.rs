@@ -12,7 +12,8 @@ use crate::venue::pager::Pager;
 use crate::venue::{Span, Subscription, Venue, pager};
 
 /// A walk through shorter candles that brings longer ones. One whose end lies after the last shorter candle comes
-/// only once a later candle shows that it is over: the venue may be behind.
+/// only once a later candle shows that it is over: the venue may be behind. To see a later one it walks on beyond the
+/// range where the venue leaves candles out, so that longer ones after the range may come, too.
 pub struct BuiltPager {
     inner: Box<dyn Pager>,
     aggregator: Aggregator,
@@ -29,7 +30,12 @@ impl BuiltPager {
     pub fn new(venue: &Arc<dyn Venue>, wanted: &Subscription, span: Span, now: UnixMillis) -> Option<Self> {
         let base = base_of(venue.as_ref(), wanted.timeframe)?;
         let aggregator = Aggregator::new(base, wanted.timeframe).ok()?;
-        let last = UnixMillis(wanted.timeframe.close_time(span.last).0 - base.millis());
+        let mut last = UnixMillis(wanted.timeframe.close_time(span.last).0 - base.millis());
+        if venue.profile().omits_empty {
+            // The last shorter candle may be one that is left out: then a later one shows that the longer is over.
+            let later = last.after(base.duration() * (venue.profile().rows_max / 2));
+            last = later.min(UnixMillis(now.0.saturating_sub(base.millis()))).max(last);
+        }
         let shorter = Subscription { symbol: wanted.symbol.clone(), timeframe: base };
         let inner = pager(venue, &shorter, Span { first: span.first, last }, now);
         Some(Self { inner, aggregator })
