@@ -147,7 +147,7 @@ async fn a_venue_that_wants_fewer_requests_is_left_alone() -> Result<()> {
         (VenueKind::Kraken, "wants fewer requests (EGeneral:Too many requests): "),
         (VenueKind::Coinbase, "wants fewer requests (status 429): "),
     ] {
-        let script = Script::none().with(Fault::rest(RestFault::OverBudget, 0, i64::MAX));
+        let script = Script::none().with(Fault::rest(0, i64::MAX, RestFault::OverBudget));
         let venue = busy_venue(kind, script).await?;
         let bench = Bench::start(DURABLE, &source(kind, &addresses(&venue), &[SYMBOL, OTHER], &["1m"])).await?;
         let lines = examined(&bench, 1).await?;
