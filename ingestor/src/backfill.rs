@@ -297,7 +297,9 @@ impl Sink for Channel {
 fn fault(venue: &str, address: &str, series: &Series, failure: Failure) -> Fault {
     match failure {
         Failure::UnknownSymbol(reason) => Fault::Usage(format!("{venue} has no candles of {series}: {reason}")),
-        Failure::Refused(reason) => Fault::Usage(format!("{venue} refuses to answer for {series}: {reason}")),
+        Failure::Refused(reason) => {
+            Fault::Usage(format!("{venue} at {address} refuses to answer for {series}: {reason}"))
+        }
         failure => Fault::Unreachable(format!("{venue} at {address}: {failure}")),
     }
 }

@@ -42,7 +42,7 @@ pub(super) async fn look(plan: &Plan<'_>, report: &mut impl FnMut(Finding)) -> R
         if is_first {
             let reached = answered.as_ref().map(|(answer, _)| answer);
             let subject = format!("{} REST at {}", profile.name, client.address());
-            report(reachability(subject, reached, started.elapsed()));
+            report(reachability(subject, venue.as_ref(), reached, started.elapsed()));
             if let Ok((Answer { date: Some(date), .. }, _)) = &answered {
                 report(skew(profile.name, *date, clock.now()));
             }
@@ -85,7 +85,7 @@ async fn ask(
     Ok((answer, rows))
 }
 
-fn reachability(subject: String, answered: Result<&Answer, &Failure>, took: Duration) -> Finding {
+fn reachability(subject: String, venue: &dyn Venue, answered: Result<&Answer, &Failure>, took: Duration) -> Finding {
     let answers = || format!("answers in {} ms", took.as_millis());
     match answered {
         Ok(_) | Err(Failure::UnknownSymbol(_)) => Finding::new(Verdict::Ok, subject, answers()),
@@ -94,8 +94,12 @@ fn reachability(subject: String, answered: Result<&Answer, &Failure>, took: Dura
             let advice = "something else behind this address asks too much";
             Finding::new(Verdict::Fault, subject, format!("wants fewer requests ({reason}){wait}: {advice}"))
         }
-        Err(failure @ Failure::Refused(_)) => {
-            Finding::new(Verdict::Fault, subject, format!("{failure}: are token and account right?"))
+        Err(Failure::Refused(reason)) => {
+            let advice = match venue.authorization() {
+                Some(_) => "are token and account right?",
+                None => "is rest_url right?",
+            };
+            Finding::new(Verdict::Fault, subject, format!("refuses: {}: {advice}", reason.trim_end_matches('.')))
         }
         Err(failure) => {
             let advice = "is rest_url right, is there a way out to the internet?";
@@ -141,7 +145,7 @@ fn symbol(profile: &Profile, subscription: &Subscription, rows: Result<Vec<Row>,
         },
         Err(Failure::UnknownSymbol(reason)) => {
             let advice = "spell it as the venue's streaming API does";
-            Finding::new(Verdict::Fault, subject, format!("the venue does not know it ({reason}): {advice}"))
+            Finding::new(Verdict::Fault, subject, format!("the venue does not know it: {reason}; {advice}"))
         }
         Err(failure) => Finding::new(Verdict::Fault, subject, failure.to_string()),
     }
@@ -202,8 +206,9 @@ fn budget(plan: &Plan<'_>) -> Finding {
     };
     let cost: u64 = series.iter().map(cost).sum();
     let seconds = cost.saturating_sub(u64::from(profile.budget.burst)).div_ceil(u64::from(profile.budget.per_second));
+    let wait = if seconds == 0 { "no wait".to_owned() } else { format!("some {seconds} s") };
     let detail = format!(
-        "{} a second, {} at once; the history of {} series costs {cost}: some {seconds} s at the first start",
+        "{} a second, {} at once; the history of {} series costs {cost}: {wait} at the first start",
         profile.budget.per_second,
         profile.budget.burst,
         series.len()

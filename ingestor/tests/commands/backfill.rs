@@ -210,6 +210,23 @@ async fn a_venue_that_wants_fewer_requests_is_waited_for() -> Result<()> {
 }
 
 #[tokio::test]
+async fn ctrl_c_ends_the_wait_for_a_venue() -> Result<()> {
+    let kind = VenueKind::Okx;
+    let script = Script::none().with(Fault::rest_status(0, i64::MAX, 429, Some(600)));
+    let venue = venue(kind, market(), script).await?;
+    let bench = Bench::start(RedisOptions::default(), &minutes_of(kind, &venue)).await?;
+    let series = series(kind, "1m");
+    let arguments = ["backfill", "--series", &series, "--from", "2026-01-14", "--to", "2026-01-15"];
+    let mut program = bench.ingestor(&arguments).spawn()?;
+    program.wait_for_line(|line| line.ends_with("none for 600 s"), PATIENCE).await?;
+    assert_eq!(program.interrupt(PATIENCE).await?.code(), Some(130), "{:?}", program.lines());
+    let lines = program.lines();
+    let summary = without_seconds(lines.last().map_or("", String::as_str));
+    assert_eq!(summary, format!("backfill {series}: interrupted, 0 of 1440 candles published"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_venue_that_is_away_is_one_clear_line() -> Result<()> {
     let kind = VenueKind::Bybit;
     let address = format!("http://127.0.0.1:{}", free_port()?);

@@ -165,7 +165,8 @@ pub(crate) fn series(kind: VenueKind, timeframe: &str) -> String {
 pub(crate) fn truth(venue: &MockVenue, timeframe: i64, from: i64, to: i64) -> Vec<Row> {
     let row = |truth: &TruthCandle| {
         let texts = [&truth.open, &truth.high, &truth.low, &truth.close, &truth.volume];
-        Row { open_time: truth.open_time_ms, numbers: texts.map(|text| text.parse().unwrap()) }
+        let number = |text: &String| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        Row { open_time: truth.open_time_ms, numbers: texts.map(number) }
     };
     venue.truth(SYMBOL, timeframe, from, to).iter().map(row).collect()
 }

@@ -24,10 +24,10 @@ async fn busy_venue(kind: VenueKind, script: Script) -> Result<MockVenue> {
 
 /// The lines of standard output, with the spaces after their mark cut.
 async fn examined(bench: &Bench, code: i32) -> Result<Vec<String>> {
-    report(bench.run(&["doctor"]).await?, code)
+    report(&bench.run(&["doctor"]).await?, code)
 }
 
-fn report(ended: Ended, code: i32) -> Result<Vec<String>> {
+fn report(ended: &Ended, code: i32) -> Result<Vec<String>> {
     anyhow::ensure!(ended.code == Some(code) && ended.stderr.is_empty(), "{ended:?}");
     let faults = ended.stdout.iter().filter(|line| line.starts_with("FAULT ")).count();
     let summary = format!("{faults} fault{}, ", if faults == 1 { "" } else { "s" });
@@ -105,7 +105,7 @@ async fn an_unknown_symbol_is_a_fault_among_good_ones() -> Result<()> {
         let lines = examined(&bench, 1).await?;
         let name = name(kind);
         for unknown in ["NOPE-USD", "NADA-USD"] {
-            let start = format!("FAULT {name} {}: the venue does not know it (", kind.feed_symbol(unknown));
+            let start = format!("FAULT {name} {}: the venue does not know it: ", kind.feed_symbol(unknown));
             expect(&lines, &start, &["spell it as the venue's streaming API does"])?;
         }
         for start in [format!("{name} REST"), format!("{name} {}", kind.feed_symbol(SYMBOL)), format!("{name} feed")] {
@@ -136,7 +136,7 @@ async fn rest_and_feed_that_are_away_are_told_apart() -> Result<()> {
     let lines = examined(&bench, 1).await?;
     one(&lines, "ok bybit REST")?;
     let advice = "is ws_url right, is there a way out to the internet?";
-    expect(&lines, &format!("FAULT bybit feed at {no_ws}: "), &["Connection refused", advice])?;
+    expect(&lines, &format!("FAULT bybit feed at {no_ws}: Connection refused"), &[advice])?;
     assert_eq!(lines.last().map(String::as_str), Some("1 fault, 0 warnings"));
     Ok(())
 }
@@ -209,7 +209,7 @@ async fn a_redis_that_is_away_or_unfit_is_a_fault() -> Result<()> {
 
     let port = free_port()?;
     let url = format!("redis://user:hunter2@127.0.0.1:{port}/0");
-    let lines = report(ended(bench.ingestor_at(&url, &["doctor"])).await?, 1)?;
+    let lines = report(&ended(bench.ingestor_at(&url, &["doctor"])).await?, 1)?;
     let advice = "is it running, is redis.url right?";
     expect(&lines, &format!("FAULT redis at 127.0.0.1:{port}: "), &["Connection refused", advice])?;
     one(&lines, "ok bybit REST")?;
@@ -228,7 +228,7 @@ async fn a_wrong_token_is_a_fault_and_stays_secret() -> Result<()> {
     expect(
         &lines,
         "FAULT oanda REST at ",
-        &["refused: ", "Insufficient authorization", "are token and account right?"],
+        &["refuses: ", "Insufficient authorization", "request: are token and account right?"],
     )?;
     expect(&lines, "FAULT oanda feed at ", &["status 401", "are stream_url, token and account right?"])?;
     assert_eq!(lines.last().map(String::as_str), Some("2 faults, 0 warnings"));
@@ -239,6 +239,9 @@ async fn a_wrong_token_is_a_fault_and_stays_secret() -> Result<()> {
     let backfill = bench.run(&["backfill", "--series", &series, "--from", "2026-01-14", "--to", "2026-01-15"]).await?;
     assert_eq!(backfill.code, Some(64), "{backfill:?}");
     let line = backfill.stderr.first().context("a line")?;
-    assert!(line.starts_with(&format!("ingestor: oanda refuses to answer for {series}: ")), "{line}");
+    assert!(
+        line.starts_with(&format!("ingestor: oanda at {} refuses to answer for {series}: ", venue.rest_url())),
+        "{line}"
+    );
     Ok(())
 }
