@@ -1,6 +1,8 @@
 //! What the tests of the commands share: a private Redis, mock venues, a configuration, and the view of a foreign
 //! program on the candle stream.
 
+use std::process::ExitStatus;
+
 use anyhow::{Context, Result, ensure};
 use candlewire_common::candle::Origin;
 use candlewire_common::candle_entry::{CandleEntry, Place};
@@ -11,7 +13,7 @@ use candlewire_common::stream::{StreamEntry, range_reply};
 use candlewire_common::time::UnixMillis;
 use candlewire_testkit::venue::{Market, MockVenue, OANDA_TOKEN, Script, TruthCandle, VenueKind, VirtualClock};
 use candlewire_testkit::wait::{PATIENCE, eventually};
-use candlewire_testkit::{ProgramCommand, RedisOptions, RedisServer};
+use candlewire_testkit::{Program, ProgramCommand, RedisOptions, RedisServer};
 use tempfile::TempDir;
 
 pub(crate) const MINUTE: i64 = 60_000;
@@ -33,7 +35,10 @@ pub(crate) struct Bench {
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<String>,
+    /// Without log lines.
     pub(crate) stderr: Vec<String>,
+    /// Whether Redis was slow to answer, so that the last seconds were sent again.
+    has_repeated: bool,
 }
 
 /// A candle, comparable.
@@ -105,6 +110,32 @@ impl Bench {
     }
 }
 
+impl Ended {
+    fn new(code: Option<i32>, stdout: Vec<String>, stderr: Vec<String>) -> Self {
+        let is_logged = |line: &String| ["  INFO ", "  WARN "].iter().any(|level| line.contains(level));
+        let (logged, stderr): (Vec<_>, Vec<_>) = stderr.into_iter().partition(is_logged);
+        let has_repeated = logged.iter().any(|line| line.contains("trying again"));
+        Self { code, stdout, stderr, has_repeated }
+    }
+
+    /// How a program that was watched has ended.
+    pub(crate) fn of(program: &Program, status: ExitStatus) -> Self {
+        Self::new(status.code(), Vec::new(), program.lines())
+    }
+
+    /// What of the candles in a stream a worker uses: all of them, unless some were sent again.
+    pub(crate) fn applied(&self, published: Vec<Row>) -> Vec<Row> {
+        let mut applied: Vec<Row> = Vec::new();
+        for row in published {
+            let is_next = applied.last().is_none_or(|last| last.open_time < row.open_time);
+            if is_next || !self.has_repeated {
+                applied.push(row);
+            }
+        }
+        applied
+    }
+}
+
 /// Runs a program to its end; no secret may be in what it says.
 pub(crate) async fn ended(command: ProgramCommand) -> Result<Ended> {
     let finished = command.run_to_end(PATIENCE).await?;
@@ -112,8 +143,7 @@ pub(crate) async fn ended(command: ProgramCommand) -> Result<Ended> {
     for text in [&finished.stdout, &finished.stderr] {
         ensure!(![OANDA_TOKEN, "hunter2", "wrong-token"].iter().any(|secret| text.contains(secret)), "{text}");
     }
-    let (stdout, stderr) = (lines(&finished.stdout), lines(&finished.stderr));
-    Ok(Ended { code: finished.status.code(), stdout, stderr })
+    Ok(Ended::new(finished.status.code(), lines(&finished.stdout), lines(&finished.stderr)))
 }
 
 /// A venue in real time.
