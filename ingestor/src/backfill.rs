@@ -15,6 +15,7 @@ use candlewire_common::screen::Screen;
 use candlewire_common::series::{Series, SeriesError};
 use candlewire_common::shutdown;
 use candlewire_common::time::UnixMillis;
+use candlewire_common::timeframe::Timeframe;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -22,12 +23,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arguments::BackfillArgs;
 use crate::clock::Clock;
+use crate::course::Course;
 use crate::live::grid::Grid;
 use crate::progress::Progress;
 use crate::publisher::{Publisher, Sent};
 use crate::rest::client::RestClient;
 use crate::rest::walk::{Requested, Sink, walk};
+use crate::summary::counted;
 use crate::venue::answer::{Failure, Row, RowState};
+use crate::venue::built::base_of;
 use crate::venue::{self, Span, Subscription};
 
 /// How many pages may wait to be published.
@@ -40,10 +44,18 @@ enum Brought {
     Ended(Result<(), Failure>),
 }
 
-/// What became of a backfill.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    refused: u64,
+/// A range on its way from the venue to Redis.
+struct Backfill {
+    series: Series,
+    screen: Screen,
+    grid: Grid,
+    span: Span,
+    course: Course,
+    progress: Progress,
+    publisher: Publisher,
+    /// The closed candles of the range that have come so far.
+    candles: Vec<ClosedCandle>,
+    refused: usize,
 }
 
 /// Fetches and publishes a range.
@@ -55,12 +67,20 @@ struct Tally {
 pub async fn run(config: &Config, wanted: BackfillArgs, screen: Screen) -> Result<Outcome> {
     let started = Instant::now();
     let BackfillArgs { series, from, to } = wanted;
+    if let Some(to) = to.filter(|to| *to <= from) {
+        let (from, to) = (from.rfc3339(), to.rfc3339());
+        return Err(Fault::Usage(format!("--to {to} is not after --from {from}")).into());
+    }
     let source = source_of(config, &series)?;
     let (venue, clock) = (venue::open(source)?, Clock::system());
+    let (name, timeframe) = (venue.profile().name, series.timeframe());
     let client = RestClient::of_source(source, &venue, clock)?;
-    let grid = Grid::new(series.timeframe(), venue.profile().week);
+    let grid = Grid::new(timeframe, venue.profile().week);
     let symbol = series.symbol().parse().map_err(|error: SeriesError| Fault::Usage(error.to_string()))?;
-    let subscription = Subscription { symbol, timeframe: series.timeframe() };
+    let subscription = Subscription { symbol, timeframe };
+    if venue.timeframe_name(timeframe).is_none() && base_of(venue.as_ref(), timeframe).is_none() {
+        return Err(no_candles(name, timeframe).into());
+    }
 
     let mut tasks = JoinSet::new();
     let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
@@ -68,61 +88,124 @@ pub async fn run(config: &Config, wanted: BackfillArgs, screen: Screen) -> Resul
         Publisher::connect(RedisTarget::new(&config.redis)?, config, series.clone(), Origin::Backfill).await?;
     let held = publisher.newest_held().await?;
     let Some(span) = span(grid, from, to, held, clock.now(), source.grace) else {
-        screen.line(&format!("backfill {series}: nothing is missing{}", held_to(held)));
+        screen.line(&format!("backfill {series}: nothing is missing: {}", why_nothing(from, held)));
         return Ok(Outcome::Done);
     };
-    if held.is_some_and(|held| from.0 <= held.0) {
-        screen.line(&format!(
-            "backfill {series}: redis holds candles up to {}: what follows is fetched",
-            span.first.rfc3339()
-        ));
+    if let Some(held) = held.filter(|held| from <= *held) {
+        let held = held.rfc3339();
+        screen.line(&format!("backfill {series}: redis holds candles up to {held}, only what follows is fetched"));
     }
-    let total = usize::try_from(grid.count(span.first, span.last)).unwrap_or(usize::MAX);
-    let mut progress = Progress::new(screen.clone(), "backfill", series.clone(), total);
-    let pager = venue::any_pager(&venue, &subscription, span, clock.now())
-        .ok_or_else(|| Fault::Usage(format!("{} has no candles of {}", venue.profile().name, series.timeframe())))?;
-
+    let pager =
+        venue::any_pager(&venue, &subscription, span, clock.now()).ok_or_else(|| no_candles(name, timeframe))?;
+    let course = Course::new(grid, venue.profile().hours, span);
+    let progress = Progress::new(screen.clone(), "backfill", series.clone(), course.total());
+    let address = client.address();
     let (sender, mut deliveries) = mpsc::channel(PAGES_MAX);
     tasks.spawn(fetch(client, clock, pager, sender));
-    let (mut candles, mut tally, mut ended) = (Vec::new(), Tally::default(), None);
-    let mut sent = Sent::All;
-    while let Some(brought) = next(&mut deliveries, &stop).await {
-        match brought {
-            Brought::Limited(reason, wait) => screen.line(&format!(
-                "backfill {series}: the venue wants fewer requests ({reason}): none for {} s",
-                wait.as_secs()
-            )),
-            Brought::Rows(rows) => {
-                tally.take(&rows, span, grid, &mut candles, &screen, &series);
-                sent = publisher.publish(&candles, candles.len(), &stop).await?;
-                if let Some(last) = candles.last() {
-                    let done = grid.count(span.first, last.open_time());
-                    progress.advance(usize::try_from(done).unwrap_or(usize::MAX), last.open_time());
-                }
-            }
-            Brought::Ended(outcome) => ended = Some(outcome),
-        }
-        if sent == Sent::Interrupted || ended.is_some() {
-            break;
-        }
-    }
-    drop(progress);
-    let is_stopped = stop.is_cancelled();
-    stop.cancel();
+    let candles = Vec::new();
+    let mut backfill = Backfill { series, screen, grid, span, course, progress, publisher, candles, refused: 0 };
+    let ended = backfill.follow(&mut deliveries, &stop).await;
     tasks.shutdown().await;
-    let done = publisher.acknowledged();
-    screen.line(&format!(
-        "backfill {series}: {}{done} of {total} candles published in {:.1} s{}",
-        if is_stopped { "interrupted, " } else { "" },
-        started.elapsed().as_secs_f64(),
-        tally.remarks(total.saturating_sub(done), is_stopped),
-    ));
-    match ended {
-        Some(Err(failure)) => Err(fault(venue.profile().name, &series, failure).into()),
-        _ if is_stopped => Ok(Outcome::Interrupted),
-        _ if tally.refused > 0 => Ok(Outcome::RowsRefused),
-        _ => Ok(Outcome::Done),
+    let sent = match ended {
+        Ok(Ok(sent)) => Ok(sent),
+        Ok(Err(failure)) => Err(fault(name, &address, &backfill.series, failure).into()),
+        Err(error) => Err(error),
+    };
+    backfill.end(sent, started)
+}
+
+impl Backfill {
+    /// Publishes what the walk brings until it is through, fails, or is interrupted.
+    async fn follow(
+        &mut self,
+        deliveries: &mut mpsc::Receiver<Brought>,
+        stop: &CancellationToken,
+    ) -> Result<Result<Sent, Failure>> {
+        while let Some(brought) = next(deliveries, stop).await {
+            match brought {
+                Brought::Limited(reason, wait) => self.say(&format!(
+                    "the venue wants fewer requests ({reason}): none for {} s",
+                    wait.as_secs_f64().ceil()
+                )),
+                Brought::Rows(rows) => {
+                    if self.publish(&rows, stop).await? == Sent::Interrupted {
+                        break;
+                    }
+                }
+                Brought::Ended(outcome) => return Ok(outcome.map(|()| Sent::All)),
+            }
+        }
+        anyhow::ensure!(stop.is_cancelled(), "the walk through the range broke off");
+        Ok(Ok(Sent::Interrupted))
     }
+
+    async fn publish(&mut self, rows: &[Row], stop: &CancellationToken) -> Result<Sent, Fault> {
+        self.take(rows);
+        let sent = self.publisher.publish(&self.candles, self.candles.len(), stop).await?;
+        if let Some(last) = self.candles.last() {
+            self.progress.advance(self.course.reach(last.open_time()), last.open_time());
+        }
+        Ok(sent)
+    }
+
+    /// Takes the rows that are closed candles of the range; what is wrong with another is said.
+    fn take(&mut self, rows: &[Row]) {
+        let Span { first, last } = self.span;
+        let is_wanted = |row: &&Row| (first..=last).contains(&row.open_time) && row.state != RowState::Forming;
+        for row in rows.iter().filter(is_wanted) {
+            let is_next = self.candles.last().is_none_or(|last| last.open_time() < row.open_time);
+            let refusal = match ClosedCandle::new(row.open_time, row.bar, UnixMillis::now()) {
+                Ok(candle) if self.grid.holds(row.open_time) && is_next => {
+                    self.candles.push(candle);
+                    continue;
+                }
+                Ok(_) => "it does not follow the candle before".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            self.refused += 1;
+            self.say(&format!("the candle of {} is left out: {refusal}", row.open_time.rfc3339()));
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.screen.line(&format!("backfill {}: {text}", self.series));
+    }
+
+    /// Says what became of it all.
+    fn end(self, sent: Result<Sent>, started: Instant) -> Result<Outcome> {
+        let Self { series, screen, course, progress, publisher, refused, .. } = self;
+        drop(progress);
+        let done = publisher.acknowledged();
+        let total = course.total().max(done + refused);
+        let sent = match sent {
+            Err(error) if done > 0 => {
+                return Err(error.context(format!("stopped after {done} of {} candles", course.total().max(done))));
+            }
+            sent => sent?,
+        };
+        let (is_through, missing) = (sent == Sent::All, total - done - refused);
+        screen.line(&format!(
+            "backfill {series}: {}{done} of {} published in {:.1} s{}{}",
+            if is_through { "" } else { "interrupted, " },
+            counted(total as u64, "candle"),
+            started.elapsed().as_secs_f64(),
+            if refused > 0 { format!(", {refused} refused") } else { String::new() },
+            if is_through && missing > 0 {
+                format!(", the venue has none for the other {missing}")
+            } else {
+                String::new()
+            },
+        ));
+        Ok(match sent {
+            Sent::Interrupted => Outcome::Interrupted,
+            Sent::All if refused > 0 => Outcome::RowsRefused,
+            Sent::All => Outcome::Done,
+        })
+    }
+}
+
+fn no_candles(venue: &str, timeframe: Timeframe) -> Fault {
+    Fault::Usage(format!("{venue} has no candles of {timeframe}, and none that they could be built of"))
 }
 
 /// The source that tells how to reach the series' venue.
@@ -151,13 +234,17 @@ fn span(
     let over = grid.newest_over(UnixMillis(now.0.saturating_sub(grace)));
     // `to` is not part of the range: a candle that begins there does not belong to it.
     let last = to.map_or(over, |to| grid.floor(UnixMillis(to.0 - 1)).min(over));
-    let start = if grid.holds(from) { from } else { grid.after(grid.floor(from)) };
+    let start = grid.ceil(from);
     let first = held.map_or(start, |held| start.max(grid.after(grid.floor(held))));
     (first <= last && first.0 > 0).then_some(Span { first, last })
 }
 
-fn held_to(held: Option<UnixMillis>) -> String {
-    held.map_or_else(String::new, |held| format!(": redis holds candles up to {}", held.rfc3339()))
+/// Why there is nothing to be fetched.
+fn why_nothing(from: UnixMillis, held: Option<UnixMillis>) -> String {
+    match held.filter(|held| from <= *held) {
+        Some(held) => format!("redis holds candles up to {}", held.rfc3339()),
+        None => "no candle that is closed begins in that range".to_owned(),
+    }
 }
 
 async fn next(deliveries: &mut mpsc::Receiver<Brought>, stop: &CancellationToken) -> Option<Brought> {
@@ -190,7 +277,10 @@ impl Channel {
 }
 
 impl Sink for Channel {
-    async fn room(&mut self) {}
+    async fn room(&mut self) {
+        // The next page is asked for once it has a place to wait. Who takes the pages ends with the command.
+        let _ = self.0.reserve().await;
+    }
 
     async fn rows(&mut self, rows: Vec<Row>) {
         self.send(Brought::Rows(rows)).await;
@@ -203,57 +293,20 @@ impl Sink for Channel {
     async fn requested(&mut self, _outcome: Requested) {}
 }
 
-impl Tally {
-    /// Takes the rows that are closed candles of the range; the others are counted and said.
-    fn take(
-        &mut self,
-        rows: &[Row],
-        span: Span,
-        grid: Grid,
-        candles: &mut Vec<ClosedCandle>,
-        screen: &Screen,
-        series: &Series,
-    ) {
-        let is_wanted =
-            |row: &&Row| (span.first..=span.last).contains(&row.open_time) && row.state != RowState::Forming;
-        for row in rows.iter().filter(is_wanted) {
-            let is_next = candles.last().is_none_or(|last: &ClosedCandle| last.open_time() < row.open_time);
-            match ClosedCandle::new(row.open_time, row.bar, UnixMillis::now()) {
-                Ok(candle) if grid.holds(row.open_time) && is_next => candles.push(candle),
-                Ok(_) => self.refuse(screen, series, row.open_time, "it does not follow the candle before"),
-                Err(error) => self.refuse(screen, series, row.open_time, error),
-            }
-        }
-    }
-
-    fn refuse(&mut self, screen: &Screen, series: &Series, open_time: UnixMillis, reason: impl std::fmt::Display) {
-        self.refused += 1;
-        screen.line(&format!("{series} at {}: {reason}", open_time.rfc3339()));
-    }
-
-    /// What else there is to say of the outcome.
-    fn remarks(self, missing: usize, is_stopped: bool) -> String {
-        let refused = (self.refused > 0).then(|| format!(", {} refused", self.refused));
-        let is_missing = missing > 0 && !is_stopped;
-        let missing = is_missing.then(|| format!(", the venue has no candles for the other {missing}"));
-        refused.into_iter().chain(missing).collect()
-    }
-}
-
 /// How the command ends where the venue refuses.
-fn fault(venue: &str, series: &Series, failure: Failure) -> Fault {
+fn fault(venue: &str, address: &str, series: &Series, failure: Failure) -> Fault {
     match failure {
         Failure::UnknownSymbol(reason) => Fault::Usage(format!("{venue} has no candles of {series}: {reason}")),
-        Failure::Refused(reason) => Fault::Usage(format!("{venue} refuses to answer for {series}: {reason}")),
-        failure => Fault::Unreachable(format!("{venue}: {failure}")),
+        Failure::Refused(reason) => {
+            Fault::Usage(format!("{venue} at {address} refuses to answer for {series}: {reason}"))
+        }
+        failure => Fault::Unreachable(format!("{venue} at {address}: {failure}")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candlewire_common::timeframe::Timeframe;
-
     use crate::venue::profile::Week;
 
     #[test]

@@ -40,6 +40,15 @@ impl Hours {
         time
     }
 
+    /// The first instant from `time` on at which the market is shut: `time` itself if it is; `None` where it never is.
+    pub fn shuts_after(self, time: UnixMillis) -> Option<UnixMillis> {
+        let mut time = time;
+        while self.day(time)?.is_open() {
+            time = self.day(time)?.end;
+        }
+        Some(time)
+    }
+
     /// Whether the market is open at no instant from `from` on and before `to`.
     pub fn is_shut(self, from: UnixMillis, to: UnixMillis) -> bool {
         self.opens_after(from) >= to

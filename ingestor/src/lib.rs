@@ -10,6 +10,7 @@ pub mod backfill;
 pub mod backpressure;
 pub mod calendar;
 pub mod clock;
+pub mod course;
 pub mod discard;
 pub mod doctor;
 pub mod feed;
@@ -45,7 +46,7 @@ pub async fn run(arguments: Arguments, recorder: PrometheusHandle, screen: Scree
     match arguments.command {
         Command::Run => live::run::run(&config, arguments.global.http, recorder, screen).await,
         Command::Backfill(wanted) => backfill::run(&config, wanted, screen).await,
-        Command::Doctor => doctor::run(&config, &screen).await,
+        Command::Doctor => doctor::run(&config).await,
         Command::Replay(wanted) => replay::run(&config, arguments.global.http, wanted, recorder, screen).await,
     }
 }

@@ -38,20 +38,17 @@ impl Progress {
         Self { screen, command, series, total, shape }
     }
 
-    /// Shows that `published` candles are published, the last of them opened at `open_time`.
-    pub fn advance(&mut self, published: usize, open_time: UnixMillis) {
+    /// Shows that `passed` candles of the total are through, the last of them opened at `open_time`.
+    pub fn advance(&mut self, passed: usize, open_time: UnixMillis) {
         match &mut self.shape {
             Shape::Bar(bar) => {
                 bar.set_message(open_time.rfc3339());
-                bar.set_position(published as u64);
+                bar.set_position(passed as u64);
             }
-            Shape::Lines { last } if last.elapsed() >= LINE_EVERY && published < self.total => {
+            Shape::Lines { last } if last.elapsed() >= LINE_EVERY && passed < self.total => {
                 *last = Instant::now();
                 let Self { command, series, total, .. } = self;
-                let line = format!(
-                    "{command} {series}: {published} of {total} candles published, now at {}",
-                    open_time.rfc3339()
-                );
+                let line = format!("{command} {series}: {passed} of {total} candles, now at {}", open_time.rfc3339());
                 self.screen.line(&line);
             }
             Shape::Lines { .. } => {}

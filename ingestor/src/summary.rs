@@ -46,7 +46,8 @@ impl fmt::Display for Summary {
     }
 }
 
-fn counted(count: u64, noun: &str) -> String {
+/// The count with its noun, which gets an s where it is not one.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 

@@ -2,15 +2,17 @@
 //!
 //! It looks, and changes nothing. Venues are asked within their budgets, one after the other.
 
+mod redis_check;
 mod source_check;
+
+use std::io::{self, Write};
 
 use anyhow::Result;
 use candlewire_common::config::Config;
-use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisTarget, describe};
 use candlewire_common::exit::Outcome;
-use candlewire_common::screen::Screen;
 
 use crate::live::run::plan;
+use crate::summary::counted;
 
 /// What was found of one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,53 +52,45 @@ impl Finding {
     }
 }
 
-/// Looks at everything; the lines go to standard output.
+/// Looks at everything; the lines go to standard output, each as soon as it is known.
 ///
 /// # Errors
 ///
 /// [`candlewire_common::exit::Fault::Usage`] where the configuration can't be used at all.
-pub async fn run(config: &Config, screen: &Screen) -> Result<Outcome> {
+pub async fn run(config: &Config) -> Result<Outcome> {
     let plans = plan(config)?;
     let series: usize = plans.iter().map(|plan| plan.series().count()).sum();
     let mut report = Report::default();
-    let detail = format!("{} sources, {series} series", plans.len());
-    report.add(screen, &Finding::new(Verdict::Ok, "configuration", detail));
-    report.add(screen, &redis(config).await?);
+    let detail = format!("{}, {series} series", counted(plans.len() as u64, "source"));
+    report.add(&Finding::new(Verdict::Ok, "configuration", detail));
+    redis_check::look(config, &mut |finding| report.add(&finding)).await?;
     for plan in &plans {
-        source_check::look(plan, &mut |finding| report.add(screen, &finding)).await?;
+        source_check::look(plan, &mut |finding| report.add(&finding)).await?;
     }
     let Report { faults, warnings } = report;
-    screen.line(&format!("{faults} faults, {warnings} warnings"));
+    say(&format!("{}, {}", counted(faults, "fault"), counted(warnings, "warning")));
     Ok(if faults > 0 { Outcome::FaultsFound } else { Outcome::Done })
 }
 
 /// What was found so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Report {
-    faults: usize,
-    warnings: usize,
+    faults: u64,
+    warnings: u64,
 }
 
 impl Report {
-    fn add(&mut self, screen: &Screen, finding: &Finding) {
+    fn add(&mut self, finding: &Finding) {
         match finding.verdict {
             Verdict::Ok => {}
             Verdict::Warning => self.warnings += 1,
             Verdict::Fault => self.faults += 1,
         }
-        screen.line(&finding.line());
+        say(&finding.line());
     }
 }
 
-async fn redis(config: &Config) -> Result<Finding> {
-    let target = RedisTarget::new(&config.redis)?;
-    let subject = format!("redis at {}", target.address());
-    let answered = match target.connect(&config.redis.keys.meta(), RESPONSE_TIMEOUT).await {
-        Ok(mut connection) => redis::cmd("PING").exec_async(&mut connection).await,
-        Err(error) => Err(error),
-    };
-    Ok(match answered {
-        Ok(()) => Finding::new(Verdict::Ok, subject, "answers"),
-        Err(error) => Finding::new(Verdict::Fault, subject, format!("{}; is it running?", describe(&error))),
-    })
+fn say(line: &str) {
+    // Standard output may be closed; then the exit code tells.
+    let _ = io::stdout().write_all(format!("{line}\n").as_bytes());
 }

@@ -15,7 +15,7 @@ use crate::live::run::Plan;
 use crate::rest::client::{Answer, RestClient, feed_url, http_client};
 use crate::venue::answer::{Failure, Row};
 use crate::venue::event::Event;
-use crate::venue::profile::Profile;
+use crate::venue::profile::{Profile, Transport};
 use crate::venue::{Span, Subscription, Venue};
 
 /// The difference between the clocks that is worth a warning, and that which makes candles late or early.
@@ -35,23 +35,37 @@ pub(super) async fn look(plan: &Plan<'_>, report: &mut impl FnMut(Finding)) -> R
     let (venue, clock) = (plan.venue(), Clock::system());
     let profile = venue.profile();
     let client = RestClient::of_source(plan.source(), venue, clock)?;
-    let mut is_first = true;
+    let (mut is_first, mut known) = (true, Vec::new());
     for subscription in plan.shortest() {
         let started = Instant::now();
         let answered = ask(&client, venue, &subscription, clock.now()).await;
         if is_first {
-            report(reachability(profile, answered.as_ref().map(|(answer, _)| answer), started.elapsed()));
+            let reached = answered.as_ref().map(|(answer, _)| answer);
+            let subject = format!("{} REST at {}", profile.name, client.address());
+            report(reachability(subject, venue.as_ref(), reached, started.elapsed()));
             if let Ok((Answer { date: Some(date), .. }, _)) = &answered {
                 report(skew(profile.name, *date, clock.now()));
             }
-            is_first = false;
-            if matches!(answered, Err(Failure::Unavailable(_))) {
-                break;
-            }
         }
-        report(symbol(profile, &subscription, answered.map(|(_, rows)| rows)));
+        let is_unknown = matches!(answered, Err(Failure::UnknownSymbol(_)));
+        let is_away = matches!(answered, Err(Failure::Unavailable(_) | Failure::Limited { .. }));
+        let is_over = is_away || is_first && answered.is_err() && !is_unknown;
+        if !(is_over && is_first) {
+            report(symbol(profile, &subscription, answered.map(|(_, rows)| rows), clock.now()));
+        }
+        if !is_unknown {
+            known.push(subscription);
+        }
+        if is_over {
+            // What does not answer for one does not for the others; a venue that wants silence gets it.
+            break;
+        }
+        is_first = false;
     }
-    report(feed(plan).await?);
+    // The feed is not asked for what is said to be wrong already.
+    if !known.is_empty() {
+        report(feed(plan, &known).await?);
+    }
     report(budget(plan));
     Ok(())
 }
@@ -71,8 +85,7 @@ async fn ask(
     Ok((answer, rows))
 }
 
-fn reachability(profile: &Profile, answered: Result<&Answer, &Failure>, took: Duration) -> Finding {
-    let subject = format!("{} REST", profile.name);
+fn reachability(subject: String, venue: &dyn Venue, answered: Result<&Answer, &Failure>, took: Duration) -> Finding {
     let answers = || format!("answers in {} ms", took.as_millis());
     match answered {
         Ok(_) | Err(Failure::UnknownSymbol(_)) => Finding::new(Verdict::Ok, subject, answers()),
@@ -81,8 +94,12 @@ fn reachability(profile: &Profile, answered: Result<&Answer, &Failure>, took: Du
             let advice = "something else behind this address asks too much";
             Finding::new(Verdict::Fault, subject, format!("wants fewer requests ({reason}){wait}: {advice}"))
         }
-        Err(failure @ Failure::Refused(_)) => {
-            Finding::new(Verdict::Fault, subject, format!("{failure}: are token and account right?"))
+        Err(Failure::Refused(reason)) => {
+            let advice = match venue.authorization() {
+                Some(_) => "are token and account right?",
+                None => "is rest_url right?",
+            };
+            Finding::new(Verdict::Fault, subject, format!("refuses: {}: {advice}", reason.trim_end_matches('.')))
         }
         Err(failure) => {
             let advice = "is rest_url right, is there a way out to the internet?";
@@ -106,13 +123,18 @@ fn skew(venue: &str, date: UnixMillis, now: UnixMillis) -> Finding {
     }
 }
 
-fn symbol(profile: &Profile, subscription: &Subscription, rows: Result<Vec<Row>, Failure>) -> Finding {
+fn symbol(profile: &Profile, subscription: &Subscription, rows: Result<Vec<Row>, Failure>, now: UnixMillis) -> Finding {
     let Subscription { symbol, timeframe } = subscription;
     let subject = format!("{} {symbol}", profile.name);
     match rows {
         Ok(rows) => match rows.last() {
             Some(row) => {
                 let detail = format!("newest candle of {timeframe}: {}", row.open_time.rfc3339());
+                Finding::new(Verdict::Ok, subject, detail)
+            }
+            None if !profile.hours.is_open(now) => {
+                let opens = profile.hours.opens_after(now).rfc3339();
+                let detail = format!("no candles of {timeframe} lately: the market is shut until {opens}");
                 Finding::new(Verdict::Ok, subject, detail)
             }
             None => Finding::new(
@@ -123,24 +145,28 @@ fn symbol(profile: &Profile, subscription: &Subscription, rows: Result<Vec<Row>,
         },
         Err(Failure::UnknownSymbol(reason)) => {
             let advice = "spell it as the venue's streaming API does";
-            Finding::new(Verdict::Fault, subject, format!("the venue does not know it ({reason}): {advice}"))
+            Finding::new(Verdict::Fault, subject, format!("the venue does not know it: {reason}; {advice}"))
         }
         Err(failure) => Finding::new(Verdict::Fault, subject, failure.to_string()),
     }
 }
 
-/// Connects to the feed, and waits until it tells anything.
-async fn feed(plan: &Plan<'_>) -> Result<Finding> {
+/// Connects to the feed, and waits until it takes the subscriptions, of one timeframe, or tells anything.
+async fn feed(plan: &Plan<'_>, subscriptions: &[Subscription]) -> Result<Finding> {
     let venue = plan.venue();
     let profile = venue.profile();
     let base = feed_url(plan.source(), venue.as_ref())?;
     let http = http_client(venue.as_ref(), &base)?;
-    let subject = format!("{} feed", profile.name);
+    let advice = match profile.transport {
+        Transport::WebSocket => "is ws_url right, is there a way out to the internet?",
+        Transport::Lines => "are stream_url, token and account right?",
+    };
+    let subject = format!("{} feed at {}", profile.name, base.origin().ascii_serialization());
     let exchange = Exchange { venue: Arc::clone(venue), base, http, clock: Clock::system() };
-    let subscriptions: Vec<Subscription> = plan.fed().take(profile.subscriptions_max).collect();
+    let subscriptions = &subscriptions[..subscriptions.len().min(profile.subscriptions_max)];
     let started = Instant::now();
     let heard = timeout(FEED_PATIENCE, async {
-        let mut line = Line::open(&exchange, &subscriptions).await?;
+        let mut line = Line::open(&exchange, subscriptions).await.map_err(|reason| format!("{reason}: {advice}"))?;
         let mut events = Vec::new();
         loop {
             line.next(&mut events).await?;
@@ -158,7 +184,7 @@ async fn feed(plan: &Plan<'_>) -> Result<Finding> {
     });
     Ok(match heard.await {
         Ok(Ok(())) => {
-            Finding::new(Verdict::Ok, subject, format!("tells candles after {} ms", started.elapsed().as_millis()))
+            Finding::new(Verdict::Ok, subject, format!("subscribed after {} ms", started.elapsed().as_millis()))
         }
         Ok(Err(reason)) => Finding::new(Verdict::Fault, subject, reason),
         Err(_) => Finding::new(
@@ -179,10 +205,12 @@ fn budget(plan: &Plan<'_>) -> Finding {
         u64::from(pages) * u64::from(plan.venue().page_request(subscription, span).cost)
     };
     let cost: u64 = series.iter().map(cost).sum();
-    let seconds = cost.saturating_sub(u64::from(profile.budget.burst)).div_ceil(u64::from(profile.budget.per_second));
+    let beyond_burst = cost.saturating_sub(u64::from(profile.budget.burst));
+    let seconds = (beyond_burst * 60).div_ceil(u64::from(profile.budget.per_minute));
+    let wait = if seconds == 0 { "no wait".to_owned() } else { format!("some {seconds} s") };
     let detail = format!(
-        "{} a second, {} at once; the history of {} series costs {cost}: some {seconds} s at the first start",
-        profile.budget.per_second,
+        "{} a minute, {} at once; the history of {} series costs {cost}: {wait} at the first start",
+        profile.budget.per_minute,
         profile.budget.burst,
         series.len()
     );

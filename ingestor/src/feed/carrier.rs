@@ -130,6 +130,7 @@ async fn next_line(response: &mut reqwest::Response, begun: &mut Vec<u8>) -> Res
 fn reason(error: &tungstenite::Error) -> String {
     match error {
         tungstenite::Error::Http(response) => format!("status {}", response.status()),
+        tungstenite::Error::Io(error) => error.to_string(),
         other => other.to_string(),
     }
 }

@@ -29,6 +29,11 @@ impl Grid {
         UnixMillis(time.0.saturating_sub(into))
     }
 
+    /// The first candle that does not begin before `time`.
+    pub fn ceil(self, time: UnixMillis) -> UnixMillis {
+        if self.holds(time) { time } else { self.after(self.floor(time)) }
+    }
+
     /// Whether a candle begins at `time`.
     pub fn holds(self, time: UnixMillis) -> bool {
         self.floor(time) == time
@@ -70,6 +75,7 @@ mod tests {
         assert_eq!(minutes.floor(UnixMillis(119_999)), UnixMillis(60_000));
         assert_eq!(minutes.newest_over(UnixMillis(119_999)), UnixMillis(0));
         assert_eq!(minutes.newest_over(UnixMillis(120_000)), UnixMillis(60_000));
+        assert_eq!([60_000, 60_001].map(|time| minutes.ceil(UnixMillis(time)).0), [60_000, 120_000]);
         assert!(minutes.holds(UnixMillis(60_000)) && !minutes.holds(UnixMillis(60_001)));
         assert_eq!(minutes.count(UnixMillis(60_000), UnixMillis(180_000)), 3);
         assert_eq!(minutes.count(UnixMillis(60_000), UnixMillis(0)), 0);

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod outlet;
 pub mod progress;
+pub mod reporter;
 pub mod run;
 pub mod sequence;
 pub mod source;

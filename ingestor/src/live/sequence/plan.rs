@@ -21,8 +21,8 @@ const ENOUGH: u32 = 3;
 /// How many candles that REST did not show are asked for again with later ones: less than a page of any venue.
 const AGAIN_MAX: u32 = 250;
 
-/// Why a question is asked; the first are asked first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Why a question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The feed has gone on: is what it told of the candle before all of it?
     Confirm,

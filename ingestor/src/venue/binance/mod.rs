@@ -28,7 +28,7 @@ static PROFILE: Profile = Profile {
     hours: Hours::Always,
     rows_max: 1_000,
     // Half of 6,000 a minute.
-    budget: Budget { per_second: 50, burst: 100, concurrent: 8 },
+    budget: Budget { per_minute: 3_000, burst: 100, concurrent: 8 },
     // Of 1,024: the address grows with each.
     subscriptions_max: 200,
     // It pings every 20 s.

@@ -29,7 +29,7 @@ static PROFILE: Profile = Profile {
     hours: Hours::Always,
     rows_max: 300,
     // Of 10 a second, 15 at once.
-    budget: Budget { per_second: 8, burst: 10, concurrent: 4 },
+    budget: Budget { per_minute: 480, burst: 6, concurrent: 4 },
     subscriptions_max: 100,
     // Heartbeats come every second.
     silence_max: Duration::from_secs(15),
