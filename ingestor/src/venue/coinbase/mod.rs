@@ -28,8 +28,8 @@ static PROFILE: Profile = Profile {
     omits_empty: true,
     hours: Hours::Always,
     rows_max: 300,
-    // Of 10 a second, 15 at once.
-    budget: Budget { per_minute: 480, burst: 6, concurrent: 4 },
+    // Of 10 a second.
+    budget: Budget { per_minute: 480, burst: 1, concurrent: 4 },
     subscriptions_max: 100,
     // Heartbeats come every second.
     silence_max: Duration::from_secs(15),
