@@ -246,7 +246,7 @@ impl Gathered {
 fn read_exponent(text: &[u8]) -> Result<i64, DecimalError> {
     let text = std::str::from_utf8(text).map_err(|_| DecimalError::Unreadable)?;
     let exponent: i64 = text.parse().map_err(|_| DecimalError::Unreadable)?;
-    if exponent.abs() > 1_000 { Err(DecimalError::OutOfRange) } else { Ok(exponent) }
+    if exponent.unsigned_abs() > 1_000 { Err(DecimalError::OutOfRange) } else { Ok(exponent) }
 }
 
 impl std::str::FromStr for Decimal {
@@ -355,6 +355,14 @@ mod tests {
         assert_eq!(read("1e30"), Err(DecimalError::OutOfRange));
         assert_eq!(read("1e300"), Err(DecimalError::OutOfRange));
         assert_eq!(read("1e-30"), Err(DecimalError::OutOfRange));
+    }
+
+    #[test]
+    fn the_smallest_exponent_is_out_of_range() {
+        for text in ["1e-9223372036854775808", "0e-9223372036854775808", "1e9223372036854775807"] {
+            assert_eq!(read(text), Err(DecimalError::OutOfRange), "{text}");
+            assert_eq!(Decimal::read_cut(text.as_bytes()), Err(DecimalError::OutOfRange), "{text}");
+        }
     }
 
     #[test]

@@ -22,8 +22,12 @@ use crate::venue::{Span, Subscription, Venue, pager};
 pub struct BuiltPager {
     inner: Box<dyn Pager>,
     aggregator: Aggregator,
-    grid: Grid,
-    spoilt: Option<UnixMillis>,
+    base: Timeframe,
+    wanted: Timeframe,
+    /// The last longer candle that was told.
+    told: Option<UnixMillis>,
+    /// The last longer candle that is spoilt, and the row that stands for it until its turn.
+    spoilt: Option<(UnixMillis, Option<Row>)>,
 }
 
 /// The longest timeframe that a venue has and that `wanted` is a multiple of.
@@ -45,7 +49,38 @@ impl BuiltPager {
         }
         let shorter = Subscription { symbol: wanted.symbol.clone(), timeframe: base };
         let inner = pager(venue, &shorter, Span { first: span.first, last }, now);
-        Some(Self { inner, aggregator, grid: Grid::new(wanted.timeframe, Week::Monday), spoilt: None })
+        Some(Self { inner, aggregator, base, wanted: wanted.timeframe, told: None, spoilt: None })
+    }
+
+    /// The shorter candle of a row. One beside the grid is none: it would count for a candle that is out already.
+    fn shorter(&self, row: &Row) -> Option<ClosedCandle> {
+        let is_on_grid = Grid::new(self.base, Week::Monday).holds(row.open_time);
+        ClosedCandle::new(row.open_time, row.bar, row.open_time).ok().filter(|_| is_on_grid)
+    }
+
+    /// Notes that a shorter candle is none; answers with a row that stands for an earlier one.
+    fn spoil(&mut self, row: Row) -> Option<Row> {
+        let whole = Grid::new(self.wanted, Week::Monday).floor(row.open_time);
+        if self.told >= Some(whole) || self.spoilt.is_some_and(|(spoilt, _)| spoilt == whole) {
+            return None;
+        }
+        self.spoilt.replace((whole, Some(Row { open_time: whole, ..row })))?.1
+    }
+
+    /// The row that stands for a spoilt candle, once the walk has come beyond it.
+    fn due(&mut self, open_time: UnixMillis) -> Option<Row> {
+        let (spoilt, row) = self.spoilt.as_mut()?;
+        if self.wanted.close_time(*spoilt) <= open_time { row.take() } else { None }
+    }
+
+    /// The longer candles that are over with this shorter one.
+    fn push(&mut self, candle: &ClosedCandle, state: RowState) -> Vec<Row> {
+        let spoilt = self.spoilt.map(|(spoilt, _)| spoilt);
+        let Ok(closed) = self.aggregator.push(candle) else { return Vec::new() };
+        let whole = |closed: ClosedCandle| Row { open_time: closed.open_time(), bar: closed.bar(), state };
+        let rows: Vec<Row> = closed.map(whole).filter(|row| Some(row.open_time) != spoilt).collect();
+        self.told = rows.last().map(|row| row.open_time).max(self.told);
+        rows
     }
 }
 
@@ -61,20 +96,18 @@ impl Pager for BuiltPager {
             if row.state == RowState::Forming {
                 break;
             }
-            let Ok(candle) = ClosedCandle::new(row.open_time, row.bar, row.open_time) else {
-                let whole = self.grid.floor(row.open_time);
-                if self.spoilt.replace(whole) != Some(whole) {
-                    built.push(Row { open_time: whole, ..row });
+            match self.shorter(&row) {
+                Some(candle) => {
+                    let due = self.due(row.open_time);
+                    built.extend(self.push(&candle, row.state).into_iter().chain(due));
                 }
-                continue;
-            };
-            if let Ok(closed) = self.aggregator.push(&candle) {
-                let whole =
-                    |closed: ClosedCandle| Row { open_time: closed.open_time(), bar: closed.bar(), state: row.state };
-                let spoilt = self.spoilt;
-                built.extend(closed.map(whole).filter(|row| Some(row.open_time) != spoilt));
+                None => built.extend(self.spoil(row)),
             }
         }
+        if self.inner.request().is_none() {
+            built.extend(self.due(UnixMillis(i64::MAX)));
+        }
+        built.sort_by_key(|row| row.open_time);
         Ok(built)
     }
 }
@@ -123,5 +156,48 @@ mod tests {
         assert_eq!(walk(&[0, 4, 6, 7], None, 9), [(0, true), (3, true)]);
         assert_eq!(walk(&[0, 4, 6, 7, 11], None, 15), [(0, true), (3, true), (6, true), (9, true)]);
         assert_eq!(walk(&[0, 4, 6, 7, 10], None, 15), [(0, true), (3, true), (6, true)]);
+    }
+
+    const MINUTE: i64 = 60;
+
+    /// The minutes at which candles of 3 minutes open, built of answers that hold candles by second and price.
+    fn built(answers: &[&[(i64, &str)]]) -> Vec<i64> {
+        let venue: Arc<dyn Venue> = Arc::new(Coinbase);
+        let wanted = Subscription { symbol: "BTC-USD".parse().unwrap(), timeframe: Timeframe::M3 };
+        let span = Span { first: UnixMillis(3 * MINUTE * 1_000), last: UnixMillis(999 * MINUTE * 1_000) };
+        let mut pager = BuiltPager::new(&venue, &wanted, span, span.last).unwrap();
+        let candle = |(second, price): &(i64, &str)| {
+            format!(r#"{{"start":{second},"open":1,"high":1,"low":1,"close":{price},"volume":1}}"#)
+        };
+        let take = |answer: &&[(i64, &str)]| {
+            let candles = answer.iter().map(candle).collect::<Vec<_>>().join(",");
+            pager.take(format!(r#"{{"candles":[{candles}]}}"#).as_bytes()).unwrap()
+        };
+        answers.iter().flat_map(take).map(|row| row.open_time.0 / MINUTE / 1_000).collect()
+    }
+
+    /// The candles of these minutes.
+    fn minutes(minutes: std::ops::Range<i64>) -> Vec<(i64, &'static str)> {
+        minutes.map(|minute| (minute * MINUTE, "1")).collect()
+    }
+
+    #[test]
+    fn a_candle_comes_once_its_last_minute_has_come() {
+        assert_eq!(built(&[&minutes(3..11)]), [3, 6]);
+    }
+
+    #[test]
+    fn a_minute_beside_the_grid_tells_no_candle_again() {
+        let mut answer = minutes(3..6);
+        answer.push((6 * MINUTE - 1, "1"));
+        assert_eq!(built(&[&answer]), [3]);
+    }
+
+    #[test]
+    fn what_comes_after_an_impossible_minute_comes_in_its_turn() {
+        let mut answer = minutes(3..8);
+        answer.push((8 * MINUTE, "2"));
+        answer.extend(minutes(9..11));
+        assert_eq!(built(&[&answer, &minutes(303..311)]), [3, 6, 9, 303, 306]);
     }
 }

@@ -15,8 +15,8 @@ pub trait Pager: Send {
     /// The next request; the same again until its answer was taken. `None`: the range is through.
     fn request(&self) -> Option<Request>;
 
-    /// Takes the body of a successful answer. Rows come in open-time order, also across answers; those after the
-    /// range, which only the last answer brings, tell that the venue has come so far.
+    /// Takes the body of a successful answer. Rows come in open-time order, also across answers, each candle once;
+    /// those after the range, which only the last answer brings, tell that the venue has come so far.
     ///
     /// # Errors
     ///
@@ -76,6 +76,7 @@ impl Pager for RangePager {
         let is_over = self.spans.is_empty() && self.held.is_empty();
         let end = if is_over && span.last == self.last { UnixMillis(i64::MAX) } else { span.last };
         rows.retain(|row| (span.first..=end).contains(&row.open_time));
+        rows.dedup_by_key(|row| row.open_time);
         if let Some(front) = self.missing_front(span, &rows) {
             self.held.splice(0..0, rows);
             self.push(front);
@@ -110,5 +111,14 @@ mod tests {
             assert_eq!(pager.take(body.as_bytes()).map(|rows| rows.len()), Ok(body.matches("],[").count() + 1));
         }
         assert_eq!(pager.request(), None);
+    }
+
+    #[test]
+    fn a_candle_that_an_answer_repeats_comes_once() {
+        let subscription = Subscription { symbol: "BTCUSDT".parse().unwrap(), timeframe: "1m".parse().unwrap() };
+        let span = Span { first: UnixMillis(MINUTE_MS), last: UnixMillis(2 * MINUTE_MS) };
+        let mut pager = RangePager::new(Arc::new(Binance), subscription, span);
+        let rows = pager.take(b"[[120000,1,1,1,1,1],[60000,1,1,1,1,1],[60000,2,2,2,2,2]]").unwrap();
+        assert_eq!(rows.iter().map(|row| row.open_time.0).collect::<Vec<_>>(), [MINUTE_MS, 2 * MINUTE_MS]);
     }
 }

@@ -31,7 +31,9 @@ pub(super) fn request(subscription: &Subscription, span: Span, limit: u32) -> Re
 
 pub(super) fn rows(body: &[u8]) -> Result<Vec<Row>, Failure> {
     let klines: Vec<Vec<Number>> = serde_json::from_slice(body).map_err(Failure::unreadable)?;
-    klines.iter().map(|columns| row(columns)).collect()
+    let mut rows = klines.iter().map(|columns| row(columns)).collect::<Result<Vec<_>, _>>()?;
+    rows.sort_by_key(|row| row.open_time);
+    Ok(rows)
 }
 
 /// Open time, open, high, low, close, volume, and what does not matter.
@@ -78,6 +80,12 @@ mod tests {
         for body in ["[[1]]", "{}", "", r#"[["x","1","1","1","1","1"]]"#, r#"[[1,"1","1","1","1","one"]]"#] {
             assert!(matches!(super::rows(body.as_bytes()), Err(Failure::Unreadable(_))), "{body}");
         }
+    }
+
+    #[test]
+    fn rows_out_of_order_come_oldest_first() {
+        let rows = rows(b"[[180000,1,1,1,1,1],[60000,1,1,1,1,1],[120000,1,1,1,1,1]]").unwrap();
+        assert_eq!(rows.iter().map(|row| row.open_time.0).collect::<Vec<_>>(), [60_000, 120_000, 180_000]);
     }
 
     #[test]

@@ -143,6 +143,8 @@ impl Session for Feed {
 fn series(topic: &str) -> Option<(Timeframe, &str)> {
     let (interval, symbol) = topic.strip_prefix("kline.")?.split_once('.')?;
     let timeframe = Timeframe::ALL.into_iter().find(|timeframe| name(*timeframe) == Some(interval))?;
+    // Every kline of the message is told with it: one of any length would be told as often.
+    symbol.parse::<Symbol>().ok()?;
     Some((timeframe, symbol))
 }
 
@@ -220,6 +222,12 @@ mod tests {
         for event in &events[good.len()..] {
             assert!(matches!(event, Event::Unusable { symbol: Some(symbol), .. } if &**symbol == "BTC.USDT"));
         }
+    }
+
+    #[test]
+    fn a_symbol_that_can_be_none_is_not_told_with_each_kline() {
+        let events = read(&format!(r#"{{"topic":"kline.5.{}","data":[7,7,7]}}"#, "A".repeat(33)));
+        assert!(matches!(events[..], [Event::Unknown(_)]), "{events:?}");
     }
 
     #[test]

@@ -147,6 +147,7 @@ impl Pager for DeepPager {
             Stage::Newer(span) => {
                 self.newer = rest::rows(body)?;
                 self.newer.retain(|row| row.open_time >= span.first);
+                self.newer.dedup_by_key(|row| row.open_time);
                 self.begin_older();
                 Vec::new()
             }
@@ -259,6 +260,20 @@ mod tests {
         ] {
             assert_eq!(told[at], (minute, close.to_owned(), volume.to_owned(), state));
         }
+    }
+
+    #[test]
+    fn a_candle_that_an_answer_repeats_comes_once() {
+        let mut pager = pager(716, 714).unwrap();
+        let row = |minute| format!(r#"[{},"9","9","9","9","0","1",1]"#, minutes_ago(minute).0 / 1_000);
+        let (older, newer) = (row(715), row(714));
+        let body = format!(r#"{{"result":{{"X":[{older},{older},{newer}],"last":0}}}}"#);
+        assert!(pager.take(body.as_bytes()).is_ok_and(|rows| rows.is_empty()));
+        let mut rows = Vec::new();
+        while pager.request().is_some() {
+            rows.append(&mut pager.take(br#"{"result":{"X":[],"last":"0"}}"#).unwrap());
+        }
+        assert_eq!(rows.iter().map(|row| row.open_time).collect::<Vec<_>>(), [minutes_ago(715), minutes_ago(714)]);
     }
 
     #[test]

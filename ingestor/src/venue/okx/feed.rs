@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use candlewire_common::series::Symbol;
 use candlewire_common::timeframe::Timeframe;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -112,6 +113,11 @@ fn candles(arg: &Argument, data: Option<&RawValue>, events: &mut Vec<Event>) {
         events.push(Event::unknown(channel));
         return;
     };
+    // Every candle of the message is told with it: one of any length would be told as often.
+    if symbol.parse::<Symbol>().is_err() {
+        events.push(Event::unusable(None, "instId is no symbol"));
+        return;
+    }
     match serde_json::from_str::<Vec<&RawValue>>(data.map_or("", RawValue::get)) {
         Ok(data) => events.extend(data.iter().map(|candle| bar(symbol, timeframe, candle.get()))),
         Err(error) => events.push(Event::unusable(Some(symbol), error)),
@@ -185,6 +191,12 @@ mod tests {
         assert_eq!((&**symbol, open_time.0), ("USDC-USDT", 1_685_221_620_000));
         let numbers = [bar.open, bar.high, bar.low, bar.close, bar.volume].map(|number| number.to_string());
         assert_eq!(numbers, ["0.9981", "0.9982", "0.9980", "0.9981", "7"]);
+    }
+
+    #[test]
+    fn a_symbol_that_can_be_none_is_not_told_with_each_candle() {
+        let events = read(&format!(r#"{{"arg":{{"channel":"candle1m","instId":"{}"}},"data":[7,7]}}"#, "A".repeat(33)));
+        assert!(matches!(events[..], [Event::Unusable { symbol: None, .. }]), "{events:?}");
     }
 
     #[test]

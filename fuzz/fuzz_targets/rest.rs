@@ -1,0 +1,9 @@
+//! Bodies of REST answers.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    candlewire_fuzz::rest::run(input);
+});
