@@ -64,22 +64,31 @@ impl BuiltPager {
         if self.told >= Some(whole) || self.spoilt.is_some_and(|(spoilt, _)| spoilt == whole) {
             return None;
         }
-        self.spoilt.replace((whole, Some(Row { open_time: whole, ..row })))?.1
+        let earlier = self.spoilt.replace((whole, Some(Row { open_time: whole, ..row })))?.1;
+        self.tell(earlier.as_ref());
+        earlier
     }
 
     /// The row that stands for a spoilt candle, once the walk has come beyond it.
     fn due(&mut self, open_time: UnixMillis) -> Option<Row> {
         let (spoilt, row) = self.spoilt.as_mut()?;
-        if self.wanted.close_time(*spoilt) <= open_time { row.take() } else { None }
+        let due = if self.wanted.close_time(*spoilt) <= open_time { row.take() } else { None };
+        self.tell(due.as_ref());
+        due
+    }
+
+    fn tell(&mut self, row: Option<&Row>) {
+        self.told = self.told.max(row.map(|row| row.open_time));
     }
 
     /// The longer candles that are over with this shorter one.
     fn push(&mut self, candle: &ClosedCandle, state: RowState) -> Vec<Row> {
-        let spoilt = self.spoilt.map(|(spoilt, _)| spoilt);
+        let (told, spoilt) = (self.told, self.spoilt.map(|(spoilt, _)| spoilt));
         let Ok(closed) = self.aggregator.push(candle) else { return Vec::new() };
         let whole = |closed: ClosedCandle| Row { open_time: closed.open_time(), bar: closed.bar(), state };
-        let rows: Vec<Row> = closed.map(whole).filter(|row| Some(row.open_time) != spoilt).collect();
-        self.told = rows.last().map(|row| row.open_time).max(self.told);
+        let is_new = |row: &Row| Some(row.open_time) > told && Some(row.open_time) != spoilt;
+        let rows: Vec<Row> = closed.map(whole).filter(is_new).collect();
+        self.tell(rows.last());
         rows
     }
 }
@@ -98,8 +107,8 @@ impl Pager for BuiltPager {
             }
             match self.shorter(&row) {
                 Some(candle) => {
-                    let due = self.due(row.open_time);
-                    built.extend(self.push(&candle, row.state).into_iter().chain(due));
+                    let earlier = self.push(&candle, row.state);
+                    built.extend(self.due(row.open_time).into_iter().chain(earlier));
                 }
                 None => built.extend(self.spoil(row)),
             }
