@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::arguments::BackfillArgs;
 use crate::clock::Clock;
 use crate::course::Course;
-use crate::live::grid::Grid;
+use crate::grid::Grid;
 use crate::progress::Progress;
 use crate::publisher::{Publisher, Sent};
 use crate::rest::client::RestClient;

@@ -4,7 +4,7 @@
 
 use candlewire_common::time::UnixMillis;
 
-use crate::live::grid::Grid;
+use crate::grid::Grid;
 use crate::venue::Span;
 use crate::venue::profile::Hours;
 

@@ -14,6 +14,7 @@ pub mod course;
 pub mod discard;
 pub mod doctor;
 pub mod feed;
+pub mod grid;
 pub mod live;
 pub mod pace;
 pub mod partition_stream;

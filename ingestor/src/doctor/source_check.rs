@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::{Finding, Verdict};
 use crate::clock::Clock;
 use crate::feed::line::{Exchange, Line};
-use crate::live::grid::Grid;
+use crate::grid::Grid;
 use crate::live::run::Plan;
 use crate::rest::client::{Answer, RestClient, feed_url, http_client};
 use crate::venue::answer::{Failure, Row};

@@ -6,7 +6,6 @@
 //! never for Redis, an outlet never for a venue.
 
 pub mod derived;
-pub mod grid;
 pub mod journal;
 pub mod metrics;
 pub mod outbox;

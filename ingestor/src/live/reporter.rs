@@ -8,7 +8,7 @@ use candlewire_common::series::Series;
 use candlewire_common::time::UnixMillis;
 
 use crate::discard::Discard;
-use crate::live::grid::Grid;
+use crate::grid::Grid;
 use crate::live::journal::Journal;
 use crate::live::metrics::VenueMetrics;
 use crate::live::sequence::Refused;

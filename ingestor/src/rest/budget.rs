@@ -98,9 +98,17 @@ impl Budget {
         let mut course = self.course();
         let growing = SILENCE_FIRST.saturating_mul(2_u32.saturating_pow(course.refused_in_a_row)).min(SILENCE_LONGEST);
         course.refused_in_a_row = course.refused_in_a_row.saturating_add(1);
+        drop(course);
         let wait = wait.unwrap_or(growing);
-        course.silent_until = course.silent_until.max(Some(self.clock.now().after(wait)));
+        self.pause(wait);
         wait
+    }
+
+    /// Sends nothing for a time.
+    pub fn pause(&self, wait: Duration) {
+        let until = self.clock.now().after(wait);
+        let mut course = self.course();
+        course.silent_until = course.silent_until.max(Some(until));
     }
 
     /// Notes that a request was answered.
@@ -120,7 +128,7 @@ mod tests {
 
     fn budget() -> Budget {
         let clock = Clock::scaled(UnixMillis(0), std::time::Instant::now(), NonZeroU32::new(1_000).unwrap());
-        Budget::new(Allowance { per_minute: 60, burst: 3, concurrent: 1 }, clock)
+        Budget::new(Allowance { per_minute: 60, burst: 3, concurrent: 1, used: None }, clock)
     }
 
     #[tokio::test]

@@ -10,16 +10,18 @@ use candlewire_common::config::SourceConfig;
 use candlewire_common::exit::Fault;
 use candlewire_common::retry_after;
 use candlewire_common::time::UnixMillis;
+use candlewire_common::timeframe::Timeframe;
 use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::clock::Clock;
+use crate::grid::Grid;
 use crate::rest::budget::Budget;
 use crate::venue::Venue;
 use crate::venue::answer::{Failure, Request};
-use crate::venue::profile::Transport;
+use crate::venue::profile::{Transport, Used, Week};
 
 /// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -97,6 +99,7 @@ impl RestClient {
         let unavailable = |error: reqwest::Error| Failure::Unavailable(root_cause(&error));
         let mut response = self.http.get(url).send().await.map_err(unavailable)?;
         let status = response.status().as_u16();
+        self.note_use(response.headers());
         let (wait, date) = (self.wait_wanted(response.headers()), date(response.headers()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
@@ -113,6 +116,17 @@ impl RestClient {
             Some(failure) => failure,
             None => Failure::of_status(status, wait),
         })
+    }
+
+    /// Stops for the rest of the minute where the venue tells that its budget is nearly used up.
+    fn note_use(&self, headers: &HeaderMap) {
+        let Some(Used { header, most }) = self.budget.allowance().used else { return };
+        let used = headers.get(header).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if used.is_some_and(|used| used >= most) {
+            let minute = Grid::new(Timeframe::M1, Week::Monday);
+            let now = self.clock.now();
+            self.budget.pause(minute.after(minute.floor(now)).since(now));
+        }
     }
 
     fn wait_wanted(&self, headers: &HeaderMap) -> Option<Duration> {

@@ -7,7 +7,7 @@ use candlewire_common::candle::ClosedCandle;
 use candlewire_common::time::UnixMillis;
 use candlewire_common::timeframe::Timeframe;
 
-use crate::live::grid::Grid;
+use crate::grid::Grid;
 use crate::venue::answer::{Failure, Request, Row, RowState};
 use crate::venue::pager::Pager;
 use crate::venue::profile::Week;

@@ -87,6 +87,17 @@ pub struct Budget {
     pub burst: u32,
     /// The most requests under way at the same time.
     pub concurrent: usize,
+    /// Where the venue tells what was used of it within the minute.
+    pub used: Option<Used>,
+}
+
+/// What a venue tells of its budget's use.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// The header of its answers.
+    pub header: &'static str,
+    /// With so much used, there are no more requests until the next minute.
+    pub most: u64,
 }
 
 impl Week {

@@ -32,7 +32,7 @@ use self::cue::Cue;
 use self::observed::Observed;
 use self::plan::{Attempts, Job};
 pub use self::plan::{Purpose, Want};
-use crate::live::grid::Grid;
+use crate::grid::Grid;
 use crate::venue::event::Trade;
 use crate::venue::profile::{Closing, Hours};
 use crate::venue::{Live, Span};

@@ -9,7 +9,7 @@ use candlewire_common::timeframe::Timeframe;
 
 use self::model::{number, open};
 use super::{Ended, Learned, Purpose, Refused, Rules, Sequence, Step, UNHEARD_MAX, WAITING_MAX};
-use crate::live::grid::Grid;
+use crate::grid::Grid;
 use crate::venue::answer::{Row, RowState};
 use crate::venue::event::Trade;
 use crate::venue::profile::{Closing, Hours, Week};

@@ -11,12 +11,15 @@ use std::time::Duration;
 use candlewire_common::timeframe::Timeframe;
 
 use crate::venue::answer::{Failure, Request, Row};
-use crate::venue::profile::{Budget, Closing, Hours, Profile, Transport, Week};
+use crate::venue::profile::{Budget, Closing, Hours, Profile, Transport, Used, Week};
 use crate::venue::{Live, Session, Span, Subscription, Venue};
 
 /// Binance spot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Binance;
+
+/// Others behind this address count, too; at 6,000 it would be shut out.
+const USED: Used = Used { header: "x-mbx-used-weight-1m", most: 4_800 };
 
 static PROFILE: Profile = Profile {
     name: "binance",
@@ -28,7 +31,7 @@ static PROFILE: Profile = Profile {
     hours: Hours::Always,
     rows_max: 1_000,
     // Half of 6,000 a minute.
-    budget: Budget { per_minute: 3_000, burst: 100, concurrent: 8 },
+    budget: Budget { per_minute: 3_000, burst: 100, concurrent: 8, used: Some(USED) },
     // Of 1,024: the address grows with each.
     subscriptions_max: 200,
     // It pings every 20 s.

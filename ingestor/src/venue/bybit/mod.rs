@@ -27,7 +27,7 @@ static PROFILE: Profile = Profile {
     hours: Hours::Always,
     rows_max: 1_000,
     // Of 600 in 5 s, beyond which the address is shut out for ten minutes.
-    budget: Budget { per_minute: 3_000, burst: 100, concurrent: 8 },
+    budget: Budget { per_minute: 3_000, burst: 100, concurrent: 8, used: None },
     // All topics of a connection may have 21,000 characters, one has at most 42. Each symbol is a request of its
     // own, and so many at once is enough.
     subscriptions_max: 100,

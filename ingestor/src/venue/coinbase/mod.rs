@@ -29,7 +29,7 @@ static PROFILE: Profile = Profile {
     hours: Hours::Always,
     rows_max: 300,
     // Of 10 a second.
-    budget: Budget { per_minute: 480, burst: 1, concurrent: 4 },
+    budget: Budget { per_minute: 480, burst: 1, concurrent: 4, used: None },
     subscriptions_max: 100,
     // Heartbeats come every second.
     silence_max: Duration::from_secs(15),

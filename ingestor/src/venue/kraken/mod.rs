@@ -35,7 +35,7 @@ static PROFILE: Profile = Profile {
     omits_empty: false,
     hours: Hours::Always,
     rows_max: 720,
-    budget: Budget { per_minute: 50, burst: 1, concurrent: 1 },
+    budget: Budget { per_minute: 50, burst: 1, concurrent: 1, used: None },
     subscriptions_max: 200,
     // A heartbeat comes every second.
     silence_max: Duration::from_secs(10),

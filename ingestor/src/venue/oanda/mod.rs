@@ -38,7 +38,7 @@ static PROFILE: Profile = Profile {
     // Of 5,000.
     rows_max: 4_000,
     // Half of 100 a second.
-    budget: Budget { per_minute: 3_000, burst: 50, concurrent: 8 },
+    budget: Budget { per_minute: 3_000, burst: 50, concurrent: 8, used: None },
     subscriptions_max: 200,
     // A heartbeat comes every 5 s.
     silence_max: Duration::from_secs(15),

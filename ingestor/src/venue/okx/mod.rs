@@ -43,7 +43,7 @@ const RECENT_PROFILE: Profile = Profile {
     hours: Hours::Always,
     rows_max: 300,
     // Of 40 in any 2 s, and half as many of the history, which costs twice.
-    budget: Budget { per_minute: 720, burst: 8, concurrent: 4 },
+    budget: Budget { per_minute: 720, burst: 8, concurrent: 4, used: None },
     subscriptions_max: 200,
     // It answers a ping every 25 s.
     silence_max: Duration::from_secs(35),

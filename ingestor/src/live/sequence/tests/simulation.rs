@@ -13,7 +13,7 @@ use fastrand::Rng;
 use proptest::prelude::*;
 
 use super::model::{Fault, GRACE_MS, MINUTE, Rest, Setting, Truth, minute_of, number, open};
-use crate::live::grid::Grid;
+use crate::grid::Grid;
 use crate::live::sequence::{Ended, Purpose, Refused, Rules, Sequence, Step};
 use crate::venue::answer::Row;
 use crate::venue::event::Trade;
