@@ -1,8 +1,8 @@
 //! Candles as they happen: from the feeds and the REST of venues into the candle streams, closed, complete, in order.
 //!
-//! A [`source`](self::source) stands for one venue: it hands what its feeds and its REST tell to the
-//! [`sequence`](self::sequence) of each series, and what comes out of it to the [`outbox`](self::outbox) of the
-//! series' partition, which an [`outlet`](self::outlet) empties into the stream. No part waits for another: a source
+//! A [`source`] stands for one venue: it hands what its feeds and its REST tell to the
+//! [`sequence`] of each series, and what comes out of it to the [`outbox`] of the
+//! series' partition, which an [`outlet`] empties into the stream. No part waits for another: a source
 //! never for Redis, an outlet never for a venue.
 
 pub mod derived;
