@@ -1,6 +1,6 @@
 //! The feeds of venues: connections that are always there, or on their way back.
 //!
-//! [`line`] is one connection from its opening to its end, [`carrier`] its bytes, [`keeper`] keeps one of
+//! [`mod@line`] is one connection from its opening to its end, [`carrier`] its bytes, [`keeper`] keeps one of
 //! them open for a set of subscriptions. What a message means is the venue's business, what follows from it the
 //! source's.
 
