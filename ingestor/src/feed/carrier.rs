@@ -108,12 +108,8 @@ async fn open_lines(http: &reqwest::Client, address: &Url) -> Result<Carrier, St
 
 async fn next_line(response: &mut reqwest::Response, begun: &mut Vec<u8>) -> Result<Frame, String> {
     loop {
-        if let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = begun.drain(..=end).collect();
-            return Ok(match String::from_utf8(line) {
-                Ok(line) => Frame::Text(line.trim_end().to_owned()),
-                Err(_) => Frame::Binary,
-            });
+        if let Some(frame) = whole_line(begun) {
+            return Ok(frame);
         }
         if begun.len() > MESSAGE_MAX {
             return Err(format!("a line of more than {MESSAGE_MAX} bytes"));
@@ -126,11 +122,38 @@ async fn next_line(response: &mut reqwest::Response, begun: &mut Vec<u8>) -> Res
     }
 }
 
+/// Takes the first line, where its end has come. Lines and chunks are cut at different places.
+fn whole_line(begun: &mut Vec<u8>) -> Option<Frame> {
+    let end = begun.iter().position(|byte| *byte == b'\n')?;
+    let line: Vec<u8> = begun.drain(..=end).collect();
+    Some(match String::from_utf8(line) {
+        Ok(line) => Frame::Text(line.trim_end().to_owned()),
+        Err(_) => Frame::Binary,
+    })
+}
+
 /// A socket's error in one line.
 fn reason(error: &tungstenite::Error) -> String {
     match error {
         tungstenite::Error::Http(response) => format!("status {}", response.status()),
         tungstenite::Error::Io(error) => error.to_string(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_put_together_from_chunks() {
+        let (mut begun, mut frames) = (Vec::new(), Vec::new());
+        for chunk in [&b"{\"a\":"[..], b"1}\n{\"b\"", b":2}\r\n\xff\n", b"{"] {
+            begun.extend_from_slice(chunk);
+            frames.extend(std::iter::from_fn(|| whole_line(&mut begun)));
+        }
+        let text = |text: &str| Frame::Text(text.to_owned());
+        assert_eq!(frames, [text("{\"a\":1}"), text("{\"b\":2}"), Frame::Binary]);
+        assert_eq!(begun, b"{");
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use candlewire_common::time::UnixMillis;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -21,16 +22,18 @@ use crate::venue::event::Event;
 /// The pause between two connections to one venue: every venue allows two a second.
 const CONNECT_PAUSE: Duration = Duration::from_millis(500);
 
-/// Connects in turn, with a pause after each.
+/// Connects in turn, with a pause between two. Holds when the next may connect.
 #[derive(Debug, Default)]
-pub struct Doorway(Mutex<()>);
+pub struct Doorway(Mutex<Option<UnixMillis>>);
 
 impl Doorway {
     /// Waits for its turn.
     async fn pass(&self, clock: Clock) {
-        let turn = self.0.lock().await;
-        clock.sleep(CONNECT_PAUSE).await;
-        drop(turn);
+        let mut next = self.0.lock().await;
+        if let Some(next) = *next {
+            clock.sleep_until(next).await;
+        }
+        *next = Some(clock.now().after(CONNECT_PAUSE));
     }
 }
 

@@ -47,6 +47,13 @@ pub struct Sender {
     pub attention: Arc<Notify>,
 }
 
+/// A series is to begin anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewind {
+    /// The newest candle of it that Redis holds.
+    pub held: Option<UnixMillis>,
+}
+
 /// A candle to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Parcel {
@@ -81,8 +88,8 @@ struct Slot {
 enum State {
     /// How far Redis holds the series is not known, or no longer of use: what comes is dropped.
     Unknown,
-    /// The source is to take notice that Redis holds the series so far.
-    Rewound(Option<UnixMillis>),
+    /// The source is to take notice.
+    Rewound(Rewind),
     /// Candles follow each other.
     Flowing,
 }
@@ -120,12 +127,12 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// How far Redis holds a series that was rewound; `None` where it was not. From now on its candles are taken.
-    pub fn take_rewind(&self, sender: usize) -> Option<Option<UnixMillis>> {
+    /// Tells that a series was rewound, where it was. From now on its candles are taken.
+    pub fn take_rewind(&self, sender: usize) -> Option<Rewind> {
         let slot = &mut self.inner().senders[sender];
-        let State::Rewound(held) = slot.state else { return None };
-        (slot.state, slot.floor) = (State::Flowing, held);
-        Some(held)
+        let State::Rewound(rewind) = slot.state else { return None };
+        (slot.state, slot.floor) = (State::Flowing, rewind.held);
+        Some(rewind)
     }
 
     /// Candles that wait to be sent.
@@ -266,7 +273,124 @@ impl Inner {
             parcel.is_void |= parcel.sender == sender;
         }
         let slot = &mut self.senders[sender];
-        slot.state = State::Rewound(held);
+        slot.state = State::Rewound(Rewind { held });
         slot.sender.attention.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candlewire_common::candle::Bar;
+    use candlewire_common::decimal::Decimal;
+
+    fn candle(minute: i64) -> ClosedCandle {
+        let zero = Decimal::ZERO;
+        let bar = Bar { open: zero, high: zero, low: zero, close: zero, volume: zero };
+        ClosedCandle::new(UnixMillis(minute * 60_000), bar, UnixMillis::now()).unwrap()
+    }
+
+    fn outbox(room: usize) -> Outbox {
+        let sender = |symbol: &str| {
+            let series = format!("csv:{symbol}:1m").parse().unwrap();
+            Arc::new(Sender { series, live_for: Duration::ZERO, attention: Arc::default() })
+        };
+        Outbox::new(vec![sender("A"), sender("B")], room)
+    }
+
+    /// An outbox of which Redis is known to hold the first series up to a minute, the second not at all.
+    fn flowing(room: usize, held: i64) -> Outbox {
+        let outbox = outbox(room);
+        outbox.reconnected(&newest(held));
+        assert_eq!(rewinds(&outbox), [after(held), ANEW]);
+        outbox
+    }
+
+    fn newest(held: i64) -> Newest {
+        Newest::from([("csv:A:1m".parse().unwrap(), UnixMillis(held * 60_000))])
+    }
+
+    fn rewinds(outbox: &Outbox) -> [Option<Rewind>; 2] {
+        [0, 1].map(|sender| outbox.take_rewind(sender))
+    }
+
+    /// After so many minutes.
+    fn after(minute: i64) -> Option<Rewind> {
+        Some(Rewind { held: Some(UnixMillis(minute * 60_000)) })
+    }
+
+    /// From nothing.
+    const ANEW: Option<Rewind> = Some(Rewind { held: None });
+
+    /// Sends everything that waits, and tells what it was.
+    fn sent(outbox: &Outbox, now: Instant) -> Vec<(usize, i64)> {
+        let (batch, end) = outbox.next_batch(100);
+        outbox.acknowledged(end, now);
+        batch.iter().map(|parcel| (parcel.sender, parcel.candle.open_time().0 / 60_000)).collect()
+    }
+
+    #[test]
+    fn nothing_is_taken_before_it_is_known_what_redis_holds() {
+        let outbox = outbox(10);
+        outbox.put(0, candle(7));
+        outbox.reconnected(&newest(6));
+        outbox.put(0, candle(7));
+        assert_eq!((outbox.waiting(), rewinds(&outbox)), (0, [after(6), ANEW]));
+        outbox.put(0, candle(7));
+        assert_eq!((outbox.waiting(), rewinds(&outbox)), (1, [None, None]));
+        assert_eq!(sent(&outbox, Instant::now()), [(0, 7)]);
+    }
+
+    #[test]
+    fn after_a_reconnect_the_last_seconds_are_sent_again() {
+        let (outbox, start) = (flowing(10, 6), Instant::now());
+        outbox.put(0, candle(7));
+        assert_eq!(sent(&outbox, start), [(0, 7)]);
+        outbox.put(0, candle(8));
+        outbox.put(1, candle(8));
+        assert_eq!(sent(&outbox, start + Duration::from_secs(8)), [(0, 8), (1, 8)]);
+        // What was acknowledged more than 10 s ago is forgotten.
+        outbox.put(0, candle(9));
+        assert_eq!(sent(&outbox, start + Duration::from_secs(11)), [(0, 9)]);
+        outbox.reconnected(&Newest::from([
+            ("csv:A:1m".parse().unwrap(), UnixMillis(8 * 60_000)),
+            ("csv:B:1m".parse().unwrap(), UnixMillis(8 * 60_000)),
+        ]));
+        assert_eq!(rewinds(&outbox), [None, None]);
+        let repeated = outbox.next_batch(100).0;
+        assert!(repeated.iter().all(|parcel| !parcel.is_first));
+        assert_eq!(sent(&outbox, start + Duration::from_secs(12)), [(0, 8), (1, 8), (0, 9)]);
+    }
+
+    #[test]
+    fn a_redis_that_lost_more_gets_the_series_again_from_where_it_is() {
+        let (outbox, start) = (flowing(10, 6), Instant::now());
+        for minute in 7..12 {
+            outbox.put(0, candle(minute));
+            sent(&outbox, start + Duration::from_secs(60 * u64::try_from(minute).unwrap()));
+        }
+        outbox.put(1, candle(11));
+        outbox.reconnected(&newest(8));
+        assert_eq!(rewinds(&outbox), [after(8), None]);
+        assert_eq!(sent(&outbox, start), [(1, 11)], "what was kept of a series that is rewound is not sent");
+        outbox.put(0, candle(9));
+        assert_eq!(sent(&outbox, start), [(0, 9)]);
+    }
+
+    #[test]
+    fn a_series_without_room_is_fetched_again_once_candles_flow() {
+        let outbox = flowing(3, 6);
+        outbox.put(1, candle(1));
+        for minute in 7..12 {
+            outbox.put(0, candle(minute));
+        }
+        // Its candles are dropped, those of others are not.
+        assert_eq!((outbox.reopen(), rewinds(&outbox)), (vec![], [None, None]));
+        assert_eq!(sent(&outbox, Instant::now()), [(1, 1)]);
+        assert_eq!(outbox.reopen().len(), 1);
+        assert_eq!(rewinds(&outbox), [after(6), None]);
+        outbox.put(0, candle(7));
+        assert_eq!(sent(&outbox, Instant::now()), [(0, 7)]);
+        assert_eq!(outbox.reopen(), []);
     }
 }

@@ -8,7 +8,7 @@ use candlewire_common::time::UnixMillis;
 
 use crate::live::derived::Derived;
 use crate::live::metrics::SeriesMetrics;
-use crate::live::outbox::Outbox;
+use crate::live::outbox::{Outbox, Rewind};
 use crate::live::sequence::Sequence;
 use crate::venue::Subscription;
 
@@ -57,7 +57,7 @@ impl Track {
 
     /// Begins anew where its candles were not taken or were lost; answers with whether it did.
     pub fn take_rewind(&mut self, now: UnixMillis) -> bool {
-        let Some(held) = self.outbox.take_rewind(self.sender) else { return false };
+        let Some(Rewind { held }) = self.outbox.take_rewind(self.sender) else { return false };
         let (series, was_warming) = (&self.series, self.sequence.is_warming());
         match held {
             Some(held) if was_warming => tracing::debug!(series = %series, "{series} goes on after {}", held.rfc3339()),
