@@ -302,7 +302,7 @@ mod tests {
     fn flowing(room: usize, held: i64) -> Outbox {
         let outbox = outbox(room);
         outbox.reconnected(&newest(held));
-        assert_eq!(rewinds(&outbox), [after(held), ANEW]);
+        assert_eq!(rewinds(&outbox), [Some(after(held)), ANEW]);
         outbox
     }
 
@@ -315,8 +315,8 @@ mod tests {
     }
 
     /// After so many minutes.
-    fn after(minute: i64) -> Option<Rewind> {
-        Some(Rewind { held: Some(UnixMillis(minute * 60_000)) })
+    fn after(minute: i64) -> Rewind {
+        Rewind { held: Some(UnixMillis(minute * 60_000)) }
     }
 
     /// From nothing.
@@ -335,7 +335,7 @@ mod tests {
         outbox.put(0, candle(7));
         outbox.reconnected(&newest(6));
         outbox.put(0, candle(7));
-        assert_eq!((outbox.waiting(), rewinds(&outbox)), (0, [after(6), ANEW]));
+        assert_eq!((outbox.waiting(), rewinds(&outbox)), (0, [Some(after(6)), ANEW]));
         outbox.put(0, candle(7));
         assert_eq!((outbox.waiting(), rewinds(&outbox)), (1, [None, None]));
         assert_eq!(sent(&outbox, Instant::now()), [(0, 7)]);
@@ -371,7 +371,7 @@ mod tests {
         }
         outbox.put(1, candle(11));
         outbox.reconnected(&newest(8));
-        assert_eq!(rewinds(&outbox), [after(8), None]);
+        assert_eq!(rewinds(&outbox), [Some(after(8)), None]);
         assert_eq!(sent(&outbox, start), [(1, 11)], "what was kept of a series that is rewound is not sent");
         outbox.put(0, candle(9));
         assert_eq!(sent(&outbox, start), [(0, 9)]);
@@ -388,7 +388,7 @@ mod tests {
         assert_eq!((outbox.reopen(), rewinds(&outbox)), (vec![], [None, None]));
         assert_eq!(sent(&outbox, Instant::now()), [(1, 1)]);
         assert_eq!(outbox.reopen().len(), 1);
-        assert_eq!(rewinds(&outbox), [after(6), None]);
+        assert_eq!(rewinds(&outbox), [Some(after(6)), None]);
         outbox.put(0, candle(7));
         assert_eq!(sent(&outbox, Instant::now()), [(0, 7)]);
         assert_eq!(outbox.reopen(), []);

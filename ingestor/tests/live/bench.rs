@@ -250,6 +250,14 @@ impl Bench {
         eventually(deadline, probe).await.context(format!("{:?}", self.wanted.kind))
     }
 
+    /// How long after its end a candle was sent, on the venue's clock.
+    pub(crate) fn lateness(&self, published: &Published, timeframe: Timeframe) -> i64 {
+        let clock = self.venue.clock();
+        let started = UnixMillis::now().0 - i64::try_from(clock.started.elapsed().as_millis()).unwrap_or(0);
+        let sent = clock.origin_ms + (published.sent_ms - started) * i64::from(clock.speed);
+        sent - published.candle.open_time - timeframe.millis()
+    }
+
     /// The closed candles that REST has answered with since `from`, one for each time it did.
     pub(crate) fn fetched_since(&self, from: i64, timeframe: Timeframe) -> Vec<i64> {
         let requests = self.venue.requests();

@@ -16,7 +16,8 @@ async fn they_are_the_truth_at_every_venue_through_an_outage() -> Result<()> {
         let redis = &redis;
         async move {
             let derive = r#"["3m", "5m", "15m"]"#;
-            let wanted = Wanted { derive, warmup: 6, ..Wanted::minutes(kind, &format!("{kind:?}")) };
+            // Candles of three minutes, built of shorter ones, take several pages.
+            let wanted = Wanted { derive, warmup: 250, ..Wanted::minutes(kind, &format!("{kind:?}")) };
             let (from, to) = (BEGIN + 7 * MINUTE + 30_000, BEGIN + 10 * MINUTE + 30_000);
             let script = Script::none().with(Fault::refused(from, to)).with(Fault::socket_cut(from, Cut::Reset));
             let bench = Bench::start(redis, wanted, script).await?;

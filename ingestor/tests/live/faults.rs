@@ -11,6 +11,10 @@ use crate::bench::{BEGIN, Bench, MINUTE, SYMBOL, WARMUP, Wanted};
 /// How long each fault is watched.
 const MINUTES: i64 = 16;
 
+/// In the venue's milliseconds, what is too late where nothing is wrong: the grace period, two seconds, and a third of a
+/// second of this machine's.
+const LATE: i64 = 27_000;
+
 /// When a fault begins and ends: some minutes after the start, between two boundaries.
 const FROM: i64 = BEGIN + 3 * MINUTE + 25_000;
 const TO: i64 = BEGIN + 8 * MINUTE + 35_000;
@@ -92,6 +96,11 @@ async fn one_fault(redis: &RedisServer, kind: VenueKind, name: &str, script: Scr
     // History of exactly the wanted length, unless the venue came late.
     if name != "outage at the start" && kind.shows_empty() {
         ensure!(first == Some(BEGIN - WARMUP * MINUTE), "the first candle is of {first:?}");
+    }
+    if name == "none" {
+        let live = published.iter().filter(|published| published.candle.open_time >= BEGIN);
+        let latest = live.map(|published| bench.lateness(published, Timeframe::M1)).max();
+        ensure!(latest.is_some_and(|latest| latest < LATE), "{latest:?} ms after its end");
     }
     engine.stop().await?;
     // A dead venue hears no ping.

@@ -82,6 +82,7 @@ impl Sequence {
             }
             if !self.believes(row, job.asked_at, now) {
                 self.doubt(row.open_time);
+                self.note_believed_at(row);
             } else if is_clear {
                 self.take(candle, now, steps);
             }
@@ -117,6 +118,15 @@ impl Sequence {
     fn doubt(&mut self, open_time: UnixMillis) {
         if let Some(job) = &mut self.job {
             job.doubted.get_or_insert(open_time);
+        }
+    }
+
+    /// Notes when the first row that is not believed will be, where that is a matter of time alone.
+    fn note_believed_at(&mut self, row: &Row) {
+        let is_all = self.observed.seen(row.open_time).is_none_or(|seen| seen.is_within(&row.bar));
+        let believed_at = self.rules.grid.after(row.open_time).after(self.rules.grace);
+        if let Some(job) = self.job.as_mut().filter(|job| job.doubted == Some(row.open_time)) {
+            job.believed_at = (row.state == RowState::Unsaid && is_all).then_some(believed_at);
         }
     }
 

@@ -14,6 +14,8 @@
 
 mod answer;
 mod cue;
+mod early;
+mod input;
 mod observed;
 mod plan;
 #[cfg(test)]
@@ -22,25 +24,22 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use candlewire_common::candle::{Bar, CandleError, ClosedCandle};
-use candlewire_common::decimal::Decimal;
+use candlewire_common::candle::{CandleError, ClosedCandle};
 use candlewire_common::time::UnixMillis;
 
 pub use self::answer::Ended;
 use self::answer::Warming;
 use self::cue::Cue;
+use self::early::Early;
 use self::observed::Observed;
 use self::plan::{Attempts, Job};
 pub use self::plan::{Purpose, Want};
 use crate::grid::Grid;
-use crate::venue::event::Trade;
 use crate::venue::profile::{Closing, Hours};
 use crate::venue::{Live, Span};
 
 /// The most closed candles that wait for an older one; later ones come back by REST.
 const WAITING_MAX: usize = 1_000;
-/// How long before a candle's end, by this clock, the venue may say that it is closed.
-const EARLY_MAX: Duration = Duration::from_secs(5);
 /// How many candles with trades REST must have shown, of which the feed told nothing, until the feed counts as dead.
 const UNHEARD_MAX: u32 = 3;
 
@@ -70,6 +69,8 @@ pub struct Sequence {
     stage: Stage,
     /// Closed candles that can't go out yet.
     waiting: BTreeMap<UnixMillis, ClosedCandle>,
+    /// Candles that are called closed before they are over.
+    early: Early,
     observed: Observed,
     /// The sign that time has moved on.
     cue: Option<Cue>,
@@ -165,6 +166,7 @@ impl Sequence {
             rules,
             stage: Stage::Idle,
             waiting: BTreeMap::new(),
+            early: Early::default(),
             observed: Observed::default(),
             cue: None,
             job: None,
@@ -214,83 +216,13 @@ impl Sequence {
         self.observed.interrupted();
     }
 
-    /// Takes a bar as the feed tells it.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`], also where that is nothing unusual.
-    pub fn bar(&mut self, open_time: UnixMillis, bar: Bar, closed: bool, now: UnixMillis) -> Result<(), Refused> {
-        let candle = self.check(open_time, bar, now)?;
-        if closed {
-            // The venue's clock may be a little ahead of this one.
-            if self.rules.grid.after(open_time) > now.after(EARLY_MAX) {
-                return Err(Refused::Ahead(open_time));
-            }
-            self.unheard = 0;
-            return self.closed(candle);
-        }
-        self.unheard = 0;
-        if self.settled().is_some_and(|settled| open_time <= settled) {
-            return Err(Refused::Forming);
-        }
-        self.observed.bar(open_time, bar);
-        self.moved_on(open_time, now);
-        Err(Refused::Forming)
-    }
-
-    /// Takes a price, which is a trade where `trade` is given.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`], where it is far ahead of the clock, or where no such trade can have been.
-    pub fn price(
-        &mut self,
-        time: UnixMillis,
-        price: Decimal,
-        trade: Option<Trade>,
-        now: UnixMillis,
-    ) -> Result<(), Refused> {
-        if time > now.after(self.skew_max()) {
-            return Err(Refused::Ahead(time));
-        }
-        // As a bar it must be one that can take its place.
-        let volume = trade.map_or(Decimal::ZERO, |trade| trade.size);
-        ClosedCandle::new(time, Bar { open: price, high: price, low: price, close: price, volume }, now)?;
-        let open_time = self.rules.grid.floor(time);
-        self.unheard = 0;
-        if self.settled().is_some_and(|settled| open_time <= settled) {
-            return Ok(());
-        }
-        match trade {
-            Some(trade) if self.rules.live == Live::Trades => self.observed.trade(open_time, price, trade),
-            _ => self.observed.happened(open_time),
-        }
-        self.moved_on(open_time, now);
-        Ok(())
-    }
-
-    /// Takes a candle that is closed.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused::Duplicate`] or [`Refused::Late`] where it is decided.
-    pub fn closed(&mut self, candle: ClosedCandle) -> Result<(), Refused> {
-        let open_time = candle.open_time();
-        match self.settled() {
-            Some(settled) if open_time == settled => return Err(Refused::Duplicate),
-            Some(settled) if open_time < settled => return Err(Refused::Late),
-            _ => {}
-        }
-        let repeated = self.waiting.insert(open_time, candle).is_some();
-        if self.waiting.len() > WAITING_MAX {
-            self.waiting.pop_last();
-        }
-        if repeated { Err(Refused::Duplicate) } else { Ok(()) }
-    }
-
     /// Lets out what can go out at `now`, and notes what is missing. To be called after every input, and when
     /// [`Sequence::wake_at`] has come.
     pub fn advance(&mut self, now: UnixMillis, steps: &mut Vec<Step>) {
+        while let Some(candle) = self.early.take(self.rules.grid, now) {
+            // One that was decided meanwhile is of no use any more.
+            let _ = self.closed(candle);
+        }
         self.take_own(now);
         self.drain(None, steps);
         self.begin_gap(now, steps);
@@ -298,32 +230,11 @@ impl Sequence {
         self.watch(now, steps);
     }
 
-    /// Whether what the feed tells differs from what went out.
-    pub fn revises(&self, open_time: UnixMillis, bar: &Bar) -> bool {
-        let last = self.last.filter(|last| last.open_time() == open_time);
-        last.is_some_and(|last| last.bar() != *bar)
-    }
-
     /// How long a candle that must be there is waited for, counted from its end or from the first question.
     pub fn patience(&self) -> Duration {
         const SHORTEST: Duration = Duration::from_mins(1);
         const LONGEST: Duration = Duration::from_mins(10);
         (self.rules.grid.timeframe().duration() * 5).clamp(SHORTEST, LONGEST)
-    }
-
-    /// How far the venue's clock may be ahead of this one.
-    fn skew_max(&self) -> Duration {
-        const SHORTEST: Duration = Duration::from_secs(5);
-        const LONGEST: Duration = Duration::from_mins(1);
-        self.rules.grid.timeframe().duration().clamp(SHORTEST, LONGEST)
-    }
-
-    fn check(&self, open_time: UnixMillis, bar: Bar, now: UnixMillis) -> Result<ClosedCandle, Refused> {
-        if open_time > now.after(self.skew_max()) {
-            return Err(Refused::Ahead(open_time));
-        }
-        let candle = ClosedCandle::new(open_time, bar, now)?;
-        if self.rules.grid.holds(open_time) { Ok(candle) } else { Err(Refused::OffGrid(open_time)) }
     }
 
     fn settled(&self) -> Option<UnixMillis> {

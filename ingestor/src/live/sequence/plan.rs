@@ -52,6 +52,8 @@ pub(super) struct Job {
     pub(super) want: Want,
     /// The first row that is not believed yet: nothing after it may go out.
     pub(super) doubted: Option<UnixMillis>,
+    /// When that row is believed, should it still be the same.
+    pub(super) believed_at: Option<UnixMillis>,
     /// What was decided when it was asked.
     pub(super) settled: Option<UnixMillis>,
 }
@@ -79,6 +81,11 @@ impl Attempts {
         self.misses >= ENOUGH
     }
 
+    /// A question brought what is not believed yet.
+    fn wait(&mut self, until: UnixMillis, asked_to: UnixMillis) {
+        (self.not_before, self.asked_to) = (Some(until), Some(asked_to));
+    }
+
     /// A question brought nothing.
     fn miss(&mut self, now: UnixMillis, asked_to: Option<UnixMillis>, [first, longest]: [Duration; 2]) {
         let delay = first.saturating_mul(2_u32.saturating_pow(self.misses)).min(longest);
@@ -97,7 +104,8 @@ impl Sequence {
     /// Notes that a question is being asked at `now`; answers with the number that its answers carry.
     pub fn ask(&mut self, want: Want, now: UnixMillis) -> u64 {
         self.jobs += 1;
-        self.job = Some(Job { id: self.jobs, asked_at: now, want, doubted: None, settled: self.settled() });
+        self.job =
+            Some(Job { id: self.jobs, asked_at: now, want, doubted: None, believed_at: None, settled: self.settled() });
         self.jobs
     }
 
@@ -118,7 +126,7 @@ impl Sequence {
         let own = self.cue.into_iter().flat_map(|cue| {
             self.observed.whole_before(cue.later).filter_map(move |(open_time, _)| self.own_due(open_time, cue))
         });
-        own.chain(self.gap_deadline()).chain(self.stale_at()).min()
+        own.chain(self.gap_deadline()).chain(self.stale_at()).chain(self.early.over_at(self.rules.grid)).min()
     }
 
     /// The next question, and when it is to be asked.
@@ -283,7 +291,10 @@ impl Sequence {
             (Purpose::Gap, _) => [Duration::from_millis(500), seconds(5)],
             (Purpose::Confirm | Purpose::Overdue | Purpose::Warmup, _) => [seconds(1), seconds(15)],
         };
-        self.attempts.miss(now, (!failed).then_some(job.want.span.last), pause);
+        match job.believed_at.filter(|believed_at| *believed_at > now) {
+            Some(believed_at) => self.attempts.wait(believed_at, job.want.span.last),
+            None => self.attempts.miss(now, (!failed).then_some(job.want.span.last), pause),
+        }
         let is_gap = self.gap().is_some();
         if failed || is_gap || job.want.purpose == Purpose::Warmup {
             return;

@@ -321,6 +321,43 @@ fn a_row_that_changes_what_is_out_is_a_revision_once_it_is_final() {
 }
 
 #[test]
+fn a_candle_that_is_called_closed_too_early_waits_for_its_end() {
+    let mut sequence = following(rules(Closing::Marked));
+    assert_eq!(close(&mut sequence, 10, 1, UnixMillis(open(11).0 - 3_000)), []);
+    assert_eq!(sequence.wake_at(UnixMillis(open(11).0 - 3_000)), Some(open(11)));
+    // The true closing message comes in time, or a forming bar shows that the early one was wrong.
+    assert_eq!(close(&mut sequence, 10, 2, at(11, 0)), [published(10, 2, Learned::Feed)]);
+    assert_eq!(close(&mut sequence, 11, 3, UnixMillis(open(12).0 - 1)), []);
+    assert_eq!(advance(&mut sequence, open(12)), [published(11, 3, Learned::Feed)]);
+    assert_eq!(close(&mut sequence, 12, 4, UnixMillis(open(13).0 - 3_000)), []);
+    assert_eq!(sequence.bar(open(12), bar(5), false, UnixMillis(open(13).0 - 2_000)), Err(Refused::Forming));
+    assert_eq!(advance(&mut sequence, at(13, 0)), []);
+}
+
+#[test]
+fn a_row_that_only_needs_time_is_asked_for_again_when_it_is_believed() {
+    let grid = Grid::new(Timeframe::S1, Week::Monday);
+    let mut sequence = Sequence::new(Rules { grid, ..rules(Closing::Marked) });
+    let second = |second: i64| UnixMillis(open(10).0 + second * 1_000);
+    sequence.resume(Some(second(0)), second(1));
+    let later = ClosedCandle::new(second(2), bar(3), second(9)).unwrap();
+    assert_eq!(sequence.closed(later), Ok(()));
+    let now = UnixMillis(second(3).0 + 200);
+    let missing = Span { first: second(1), last: second(1) };
+    assert_eq!(advance(&mut sequence, now), [Step::Gap(missing)]);
+    let row = Row { open_time: second(1), bar: bar(2), state: RowState::Unsaid };
+    assert_eq!(answer(&mut sequence, now, &[row]), []);
+    // The grace period after its end, to the millisecond, however often it was asked for before.
+    assert_eq!((question(&sequence, second(6)), sequence.wake_at(second(6))), (None, Some(second(7))));
+    let steps = answer(&mut sequence, second(7), &[row]);
+    let opens = steps.iter().map(|step| match step {
+        Step::Publish(candle, _) => candle.open_time(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(opens.collect::<Vec<_>>(), [second(1), second(2)]);
+}
+
+#[test]
 fn candles_beyond_what_may_wait_come_back_by_rest() {
     let mut sequence = following(rules(Closing::Marked));
     let last = 11 + i64::try_from(WAITING_MAX).unwrap();

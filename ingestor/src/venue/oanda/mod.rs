@@ -37,8 +37,8 @@ static PROFILE: Profile = Profile {
     hours: Hours::ForeignExchange,
     // Of 5,000.
     rows_max: 4_000,
-    // Half of 100 a second.
-    budget: Budget { per_minute: 3_000, burst: 50, concurrent: 8, used: None },
+    // Half of 100 a second, over one connection: OANDA allows two new ones a second, and one is the stream.
+    budget: Budget { per_minute: 3_000, burst: 50, concurrent: 1, used: None },
     subscriptions_max: 200,
     // A heartbeat comes every 5 s.
     silence_max: Duration::from_secs(15),
