@@ -335,6 +335,7 @@ impl Source {
             let sequence = &mut self.tracks[index].sequence;
             if those(sequence.rules().live) {
                 sequence.connected(now);
+                self.advance(index, now);
             }
         }
     }

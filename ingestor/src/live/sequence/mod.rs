@@ -206,9 +206,10 @@ impl Sequence {
         self.moved = (self.settled(), now);
     }
 
-    /// Notes that the feed is there from now on.
+    /// Notes that the feed is there from now on. Then REST may be there again, too: what failed is asked at once.
     pub fn connected(&mut self, now: UnixMillis) {
         self.observed.connected(now);
+        self.attempts.retry();
     }
 
     /// Notes that messages may have been missed.

@@ -76,6 +76,13 @@ impl Attempts {
         *self = Self::default();
     }
 
+    /// What failed may be asked again at once.
+    pub(super) fn retry(&mut self) {
+        if self.asked_to.is_none() {
+            (self.misses, self.not_before) = (0, None);
+        }
+    }
+
     /// Whether the same was asked often enough to take what is there.
     pub(super) fn are_enough(&self) -> bool {
         self.misses >= ENOUGH

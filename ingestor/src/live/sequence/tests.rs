@@ -358,6 +358,22 @@ fn a_row_that_only_needs_time_is_asked_for_again_when_it_is_believed() {
 }
 
 #[test]
+fn what_failed_is_asked_again_once_the_feed_is_back() {
+    let mut sequence = following(rules(Closing::Marked));
+    let mut steps = Vec::new();
+    for minute in [11, 13, 15, 17] {
+        let now = at(minute, 5_000);
+        let want = sequence.wants(now).unwrap();
+        let id = sequence.ask(want, now);
+        sequence.ended(id, Ended::Failed, now, &mut steps);
+    }
+    let failed = at(17, 6_000);
+    assert_eq!(question(&sequence, failed), None);
+    sequence.connected(failed);
+    assert!(question(&sequence, failed).is_some());
+}
+
+#[test]
 fn candles_beyond_what_may_wait_come_back_by_rest() {
     let mut sequence = following(rules(Closing::Marked));
     let last = 11 + i64::try_from(WAITING_MAX).unwrap();
