@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use candlewire_common::time::UnixMillis;
+use futures_util::FutureExt;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -98,6 +99,8 @@ impl Keeper {
 
     /// Reads a connection and those that replace it, until one is over unreplaced.
     async fn read(&self, mut line: Line, backoff: &mut Backoff) -> String {
+        // A wish for another connection that came before this one is fulfilled.
+        let _ = self.renew.notified().now_or_never();
         loop {
             match self.read_one(&mut line, backoff).await {
                 Turn::Over(reason) => return reason,

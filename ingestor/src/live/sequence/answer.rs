@@ -10,7 +10,7 @@ use candlewire_common::candle::ClosedCandle;
 use candlewire_common::decimal::Decimal;
 use candlewire_common::time::UnixMillis;
 
-use super::{Learned, Refused, Sequence, Stage, Step, UNHEARD_MAX};
+use super::{DOUBLINGS_MAX, Learned, Refused, Sequence, Stage, Step, UNHEARD_MAX, Unheard};
 use crate::venue::Span;
 use crate::venue::answer::{Row, RowState};
 use crate::venue::profile::Closing;
@@ -180,9 +180,10 @@ impl Sequence {
         {
             return;
         }
-        self.unheard += 1;
-        if self.unheard >= UNHEARD_MAX {
-            self.unheard = 0;
+        let Unheard { candles, renewals } = self.unheard;
+        self.unheard.candles += 1;
+        if candles + 1 >= UNHEARD_MAX << renewals.min(DOUBLINGS_MAX) {
+            self.unheard = Unheard { candles: 0, renewals: renewals + 1 };
             steps.push(Step::Unheard);
         }
     }

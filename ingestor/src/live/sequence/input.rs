@@ -7,7 +7,7 @@ use candlewire_common::decimal::Decimal;
 use candlewire_common::time::UnixMillis;
 
 use super::early::EARLY_MAX;
-use super::{Refused, Sequence, WAITING_MAX};
+use super::{Refused, Sequence, Unheard, WAITING_MAX};
 use crate::venue::Live;
 use crate::venue::event::Trade;
 
@@ -24,7 +24,7 @@ impl Sequence {
             if end > now.after(EARLY_MAX) {
                 return Err(Refused::Ahead(open_time));
             }
-            self.unheard = 0;
+            self.unheard = Unheard::default();
             self.early.forget(open_time);
             if end > now {
                 self.early.hold(candle);
@@ -33,7 +33,7 @@ impl Sequence {
             return self.closed(candle);
         }
         self.early.forget(open_time);
-        self.unheard = 0;
+        self.unheard = Unheard::default();
         if self.settled().is_some_and(|settled| open_time <= settled) {
             return Err(Refused::Forming);
         }
@@ -61,7 +61,7 @@ impl Sequence {
         let volume = trade.map_or(Decimal::ZERO, |trade| trade.size);
         ClosedCandle::new(time, Bar { open: price, high: price, low: price, close: price, volume }, now)?;
         let open_time = self.rules.grid.floor(time);
-        self.unheard = 0;
+        self.unheard = Unheard::default();
         if self.settled().is_some_and(|settled| open_time <= settled) {
             return Ok(());
         }

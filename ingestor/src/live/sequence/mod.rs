@@ -40,8 +40,11 @@ use crate::venue::{Live, Span};
 
 /// The most closed candles that wait for an older one; later ones come back by REST.
 const WAITING_MAX: usize = 1_000;
-/// How many candles with trades REST must have shown, of which the feed told nothing, until the feed counts as dead.
+/// How many candles with trades REST must have shown, of which the feed told nothing, until the feed counts as dead;
+/// twice as many each time that another connection did not help.
 const UNHEARD_MAX: u32 = 3;
+/// How often that is doubled.
+const DOUBLINGS_MAX: u32 = 5;
 
 /// What a series is, as far as its candles' way goes.
 #[derive(Clone, Copy, Debug)]
@@ -83,11 +86,19 @@ pub struct Sequence {
     quiet_to: Option<UnixMillis>,
     /// The last candle that went out.
     last: Option<ClosedCandle>,
-    /// Candles with trades that REST showed since the feed told anything.
-    unheard: u32,
+    unheard: Unheard,
     is_stale: bool,
     /// How far it was when it last got on, and when that was.
     moved: (Option<UnixMillis>, UnixMillis),
+}
+
+/// What REST showed since the feed told anything.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unheard {
+    /// Candles with trades, since another connection was asked for.
+    candles: u32,
+    /// How often another connection was asked for.
+    renewals: u32,
 }
 
 /// How far a series is.
@@ -175,7 +186,7 @@ impl Sequence {
             gap_to: None,
             quiet_to: None,
             last: None,
-            unheard: 0,
+            unheard: Unheard::default(),
             is_stale: false,
             moved: (None, UnixMillis(0)),
         }
@@ -195,7 +206,7 @@ impl Sequence {
     /// answer that is under way no longer counts.
     pub fn resume(&mut self, held: Option<UnixMillis>, now: UnixMillis) {
         (self.job, self.gap_to, self.quiet_to, self.attempts) = (None, None, None, Attempts::default());
-        self.unheard = 0;
+        self.unheard = Unheard::default();
         self.stage = match held {
             Some(held) => Stage::Following(self.rules.grid.floor(held)),
             None => self.warming(now),
