@@ -24,6 +24,8 @@ pub fn init(format: LogFormat) {
 pub fn init_to<W: io::Write + 'static>(format: LogFormat, writer: impl Fn() -> W + Send + Sync + 'static) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    // Standard error may be closed; saying so there would end the program.
+    let builder = builder.log_internal_errors(false);
     // A second call, as tests make it, keeps the first subscriber.
     let _ = match format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),

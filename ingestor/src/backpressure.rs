@@ -58,6 +58,8 @@ pub struct Room {
     bounds: Bounds,
     /// `None`: not known.
     length: Option<u64>,
+    /// Whether the stream was there.
+    is_there: bool,
     memory: Option<MemoryLook>,
 }
 
@@ -75,10 +77,15 @@ struct Memory {
     limit: u64,
 }
 
+/// The stream that was there is gone, as after a flush.
+pub fn gone() -> RedisError {
+    RedisError::from((redis::ErrorKind::Io, "the stream is gone, somebody removed it"))
+}
+
 impl Room {
     /// Knows nothing yet.
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, length: None, memory: None }
+        Self { bounds, length: None, is_there: false, memory: None }
     }
 
     /// The bounds it keeps to.
@@ -86,14 +93,19 @@ impl Room {
         &self.bounds
     }
 
+    /// Whether the stream was there, so that it must not be made anew.
+    pub fn is_there(&self) -> bool {
+        self.is_there
+    }
+
     /// Forgets what was seen: another server may answer from now on.
     pub fn forget(&mut self) {
-        (self.length, self.memory) = (None, None);
+        (self.length, self.memory, self.is_there) = (None, None, false);
     }
 
     /// Notes that `bytes` were written, after which the stream has `length` entries.
     pub fn written(&mut self, length: u64, bytes: u64) {
-        self.length = Some(length);
+        (self.length, self.is_there) = (Some(length), true);
         if let Some(look) = &mut self.memory {
             look.budget = look.budget.saturating_sub(bytes);
         }
@@ -104,7 +116,7 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// [`RedisError`], when Redis does not answer or the key is no stream.
+    /// [`RedisError`], when Redis does not answer, the key is no stream, or the stream was there and is gone.
     pub async fn look(&mut self, connection: &mut impl ConnectionLike) -> Result<Option<Hold>, RedisError> {
         let now = Instant::now();
         let is_short = self.length.is_some_and(|length| length <= self.bounds.candles_max);
@@ -120,6 +132,10 @@ impl Room {
             pipe.query_async(connection).await?;
         let length = length?;
         // Of a stream that is not there Redis shows no groups but an error.
+        let is_there = length > 0 || groups.is_ok();
+        if std::mem::replace(&mut self.is_there, is_there) && !is_there {
+            return Err(gone());
+        }
         let groups = groups.map(Group::read_all).unwrap_or_default();
         let memory = told(info)?.as_ref().and_then(Memory::read);
         self.length = Some(length);

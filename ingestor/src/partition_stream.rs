@@ -19,7 +19,7 @@ use candlewire_common::time::UnixMicros;
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 
-use crate::backpressure::{Bounds, Hold, Room};
+use crate::backpressure::{Bounds, Hold, Room, gone};
 use crate::resume::{Newest, newest_held};
 
 /// The candle stream of one partition.
@@ -141,7 +141,7 @@ impl PartitionStream {
         hold.inspect_err(|error| self.failed(error))
     }
 
-    /// Appends a batch, all of it or nothing. After an error that is not the server's own, or when the call
+    /// Appends a batch, all of it or nothing; nothing where the stream was there and is gone. After an error that is not the server's own, or when the call
     /// is dropped, it is unknown which.
     ///
     /// # Errors
@@ -153,7 +153,12 @@ impl PartitionStream {
         let (mut pipeline, mut bytes) = (redis::pipe(), 0);
         pipeline.atomic();
         for Outgoing { series, candle, origin } in batch {
-            pipeline.cmd("XADD").arg(stream).arg("*");
+            pipeline.cmd("XADD").arg(stream);
+            if self.room.is_there() {
+                // Were it gone, what is written now would stand before what is to be written again.
+                pipeline.arg("NOMKSTREAM");
+            }
+            pipeline.arg("*");
             for (name, value) in encode(series, candle, origin, sent) {
                 bytes += (name.len() + value.len()) as u64;
                 pipeline.arg(name).arg(value);
@@ -162,7 +167,8 @@ impl PartitionStream {
         }
         pipeline.cmd("XLEN").arg(stream);
         let length: Result<(u64,), RedisError> = pipeline.query_async(&mut connection).await;
-        let (length,) = length.inspect_err(|error| self.failed(error))?;
+        let length = length.and_then(|(length,)| if length == 0 && bytes > 0 { Err(gone()) } else { Ok(length) });
+        let length = length.inspect_err(|error| self.failed(error))?;
         self.room.written(length, bytes);
         Ok(())
     }

@@ -107,9 +107,9 @@ impl RawSource {
             warmup: self.warmup.map(|warmup| warmup.0),
             grace,
             urls: SourceUrls {
-                rest: base_url(&key.child("rest_url"), self.rest_url.as_ref(), &["http", "https"])?,
-                ws: base_url(&key.child("ws_url"), self.ws_url.as_ref(), &["ws", "wss"])?,
-                stream: base_url(&key.child("stream_url"), self.stream_url.as_ref(), &["http", "https"])?,
+                rest: venue_url(&key.child("rest_url"), self.rest_url.as_ref(), &["http", "https"])?,
+                ws: venue_url(&key.child("ws_url"), self.ws_url.as_ref(), &["ws", "wss"])?,
+                stream: venue_url(&key.child("stream_url"), self.stream_url.as_ref(), &["http", "https"])?,
             },
             token: SecretSource::either(&key.child("token"), self.token, self.token_file)?,
             account: self.account,
@@ -124,6 +124,15 @@ fn list<T: std::str::FromStr<Err: std::fmt::Display>>(key: &Key, texts: &Texts) 
         .enumerate()
         .map(|(at, text)| text.parse().map_err(|error: T::Err| key.item(at).problem(error)))
         .collect()
+}
+
+/// Reads a URL whose path would not be used: it is the adapter's own.
+fn venue_url(key: &Key, text: Option<&String>, schemes: &[&str]) -> Result<Option<url::Url>, Problem> {
+    let url = base_url(key, text, schemes)?;
+    if url.as_ref().is_some_and(|url| url.path() != "/" || url.query().is_some()) {
+        return Err(key.problem("has a path: only scheme, host and port can be replaced"));
+    }
+    Ok(url)
 }
 
 /// Reads a URL of one of `schemes` that names a host.

@@ -134,9 +134,12 @@ fn whole_line(begun: &mut Vec<u8>) -> Option<Frame> {
 
 /// A socket's error in one line.
 fn reason(error: &tungstenite::Error) -> String {
+    use tungstenite::error::ProtocolError;
     match error {
         tungstenite::Error::Http(response) => format!("status {}", response.status()),
         tungstenite::Error::Io(error) => error.to_string(),
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => "the connection broke".to_owned(),
+        tungstenite::Error::Protocol(ProtocolError::HandshakeIncomplete) => "closed before it was open".to_owned(),
         other => other.to_string(),
     }
 }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use backon::ExponentialBackoff;
 use candlewire_common::backoff;
 use candlewire_common::candle::Origin;
-use candlewire_common::connection::describe;
+use candlewire_common::connection::{RedisFault, describe};
 use candlewire_common::exit::Fault;
 use candlewire_common::metrics::RedisMetrics;
 use candlewire_common::series::Series;
@@ -45,6 +45,8 @@ pub struct Outlet {
     clock: Clock,
     waiting: Waiting,
     outage: Option<ExponentialBackoff>,
+    /// Whether a line in the log told of the outage.
+    is_said: bool,
 }
 
 impl Outlet {
@@ -62,6 +64,7 @@ impl Outlet {
             clock,
             waiting: Waiting::default(),
             outage: None,
+            is_said: false,
         }
     }
 
@@ -150,8 +153,8 @@ impl Outlet {
         if self.waiting.flows() {
             tracing::info!("there is room in {} again: candles flow", self.stream.bounds().stream);
         }
-        if self.outage.take().is_some() {
-            tracing::info!("redis at {} takes candles again", self.stream.target().address());
+        if self.outage.take().is_some() && self.is_said {
+            tracing::info!("{} takes candles again", self.stream.bounds().stream);
         }
     }
 
@@ -167,10 +170,15 @@ impl Outlet {
 
     /// Notes a fault; answers with how long to wait.
     fn fail(&mut self, error: &RedisError) -> Duration {
-        self.redis.count(error);
+        let fault = self.redis.count(error);
         if self.outage.is_none() {
             let (address, stream) = (self.stream.target().address(), &self.stream.bounds().stream);
-            tracing::warn!("redis at {address}: {}; candles for {stream} are kept and sent later", describe(error));
+            let reason = describe(error);
+            // That Redis is away the watch over it says, once for all partitions.
+            self.is_said = fault != RedisFault::Connection;
+            if self.is_said {
+                tracing::warn!("redis at {address}: {reason}; candles for {stream} are kept and sent later");
+            }
         }
         let delays = self.outage.get_or_insert_with(backoff::redis);
         delays.next().unwrap_or(LOOK_EVERY)

@@ -54,13 +54,18 @@ impl Reporter {
 
     /// A connection is over.
     pub fn disconnected(&self, reason: &str) {
-        tracing::warn!(venue = self.name, "the feed of {} is lost, connecting again: {reason}", self.name);
+        tracing::warn!(venue = self.name, "the feed of {} is lost, connecting again: {}", self.name, one_line(reason));
     }
 
     /// A connection can't be opened.
     pub fn unreachable(&mut self, connection: usize, reason: &str) {
         if self.journal.is_new(format!("connection {connection}")) {
-            tracing::warn!(venue = self.name, "the feed of {} can't be reached, trying again: {reason}", self.name);
+            tracing::warn!(
+                venue = self.name,
+                "the feed of {} can't be reached, trying again: {}",
+                self.name,
+                one_line(reason)
+            );
         }
     }
 
@@ -79,6 +84,7 @@ impl Reporter {
         if self.limited_said.is_none_or(|said| now >= said.after(SAY_EVERY)) {
             self.limited_said = Some(now);
             let (name, seconds) = (self.name, wait.as_secs());
+            let reason = one_line(reason);
             tracing::warn!(venue = name, "{name} wants fewer requests ({reason}): none for {seconds} s");
         }
     }
@@ -97,17 +103,27 @@ impl Reporter {
             }
             Some(Failure::UnknownSymbol(reason)) => {
                 if self.journal.is_new(format!("refused {series}")) {
-                    tracing::error!(series = %series, "{name} has no candles of {series}: {reason}");
+                    tracing::error!(series = %series, "{name} has no candles of {series}: {}", one_line(reason));
                 }
             }
             Some(Failure::Refused(reason)) => {
                 if self.journal.is_new(format!("refused {series}")) {
-                    tracing::error!(series = %series, "{name} refuses to answer for {series}: {reason}");
+                    tracing::error!(series = %series, "{name} refuses to answer for {series}: {}", one_line(reason));
+                }
+            }
+            Some(Failure::Unreadable(reason)) => {
+                if self.journal.is_new(REST_AWAY) {
+                    let reason = one_line(reason);
+                    tracing::warn!(
+                        venue = name,
+                        "the REST of {name} answers what can't be read, it is asked again: {reason}"
+                    );
                 }
             }
             Some(failure) => {
                 if self.journal.is_new(REST_AWAY) {
-                    tracing::warn!(venue = name, "the REST of {name} does not answer, it is asked again: {failure}");
+                    let reason = one_line(&failure.to_string());
+                    tracing::warn!(venue = name, "the REST of {name} does not answer, it is asked again: {reason}");
                 }
             }
         }
@@ -117,6 +133,7 @@ impl Reporter {
     pub fn refused(&mut self, symbol: Option<&str>, reason: &str) {
         let (name, symbol) = (self.name, symbol.unwrap_or("a symbol"));
         if self.journal.is_new(format!("subscription {symbol}")) {
+            let reason = one_line(reason);
             tracing::error!(venue = name, "{name} refuses the subscription of {symbol}: {reason}");
         }
     }
@@ -124,9 +141,9 @@ impl Reporter {
     /// A candle or price can't be read.
     pub fn unusable(&mut self, symbol: Option<&str>, reason: &str) {
         self.metrics.discarded.count(Discard::Invalid, 1);
-        let (name, symbol) = (self.name, symbol.unwrap_or("some symbol"));
-        if self.journal.is_new(format!("unusable {symbol}")) {
-            tracing::warn!(venue = name, "{name} told of {symbol} what can't be: {reason}");
+        if self.journal.is_new("unusable") {
+            let (name, of) = (self.name, symbol.map_or_else(String::new, |symbol| format!(" of {symbol}")));
+            tracing::warn!(venue = name, "{name} sent a candle or price{of} that can't be read: {}", one_line(reason));
         }
     }
 
@@ -134,7 +151,11 @@ impl Reporter {
     pub fn stranger(&mut self, symbol: &str) {
         self.metrics.discarded.count(Discard::Invalid, 1);
         if self.journal.is_new("stranger") {
-            tracing::warn!(venue = self.name, "{} told of {symbol:?}, which nobody subscribed", self.name);
+            tracing::warn!(
+                venue = self.name,
+                "{} sent a candle or price of {symbol:?}, which nobody subscribed",
+                self.name
+            );
         }
     }
 
@@ -156,7 +177,7 @@ impl Reporter {
             Refused::Ahead(_) => (Discard::Invalid, "ahead"),
         };
         self.metrics.discarded.count(discard, 1);
-        if self.journal.is_new(format!("{kind} {series}")) {
+        if self.journal.is_new(kind) {
             tracing::warn!(series = %series, "{series}: a candle is refused: {error}");
         }
     }
@@ -185,7 +206,7 @@ impl Reporter {
 
     /// The venue changed a candle that is out.
     pub fn revised(&mut self, series: &Series, open_time: UnixMillis) {
-        if self.journal.is_new(format!("revised {series}")) {
+        if self.journal.is_new("revised") {
             let time = open_time.rfc3339();
             tracing::warn!(series = %series, "{series}: the venue changed the candle of {time} after it had closed");
         }
@@ -227,6 +248,13 @@ impl Reporter {
         }
         None
     }
+}
+
+/// A venue's words, as they can stand in a line.
+fn one_line(words: &str) -> String {
+    /// As many characters as a line has room for.
+    const SHOWN: usize = 200;
+    words.chars().take(SHOWN).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 fn missing(count: u64) -> impl Display {

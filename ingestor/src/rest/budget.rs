@@ -96,8 +96,12 @@ impl Budget {
     /// Notes that the venue wants fewer requests; answers with how long there will be none.
     pub fn refused(&self, wait: Option<Duration>) -> Duration {
         let mut course = self.course();
-        let growing = SILENCE_FIRST.saturating_mul(2_u32.saturating_pow(course.refused_in_a_row)).min(SILENCE_LONGEST);
-        course.refused_in_a_row = course.refused_in_a_row.saturating_add(1);
+        // Those that were under way at the same time are one refusal.
+        if course.silent_until.is_none_or(|until| until <= self.clock.now()) {
+            course.refused_in_a_row = course.refused_in_a_row.saturating_add(1);
+        }
+        let doublings = course.refused_in_a_row.saturating_sub(1);
+        let growing = SILENCE_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(SILENCE_LONGEST);
         drop(course);
         let wait = wait.unwrap_or(growing);
         self.pause(wait);
@@ -152,9 +156,14 @@ mod tests {
         budget.take(1).await;
         assert!(budget.clock.now() >= UnixMillis(30_000) && budget.silent_until().is_none());
         budget.answered();
-        assert_eq!([(); 3].map(|()| budget.refused(None).as_secs()), [5, 10, 20]);
+        // Those under way at the same time are one; each later one doubles the pause.
+        assert_eq!([(); 3].map(|()| budget.refused(None).as_secs()), [5, 5, 5]);
+        for seconds in [10, 20] {
+            budget.take(1).await;
+            assert_eq!(budget.refused(None).as_secs(), seconds);
+        }
+        budget.take(1).await;
         budget.answered();
         assert_eq!(budget.refused(None).as_secs(), 5);
-        assert_eq!((0..40).map(|_| budget.refused(None)).max(), Some(SILENCE_LONGEST));
     }
 }

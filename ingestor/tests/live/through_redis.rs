@@ -49,6 +49,20 @@ async fn a_redis_that_lost_everything_gets_the_history_again() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_was_emptied_gets_the_history_again() -> Result<()> {
+    let redis = RedisServer::start(RedisOptions::default()).await?;
+    let bench = Bench::start(&redis, Wanted::minutes(VenueKind::Coinbase, "cw"), Script::none()).await?;
+    let engine = bench.engine()?;
+    bench.expect_all(SYMBOL, Timeframe::M1, BEGIN + 2 * MINUTE).await?;
+    redis::cmd("FLUSHALL").exec_async(&mut redis.connection().await?).await?;
+    let series = bench.wanted.series(SYMBOL, "1m")?;
+    bench.expect_all_in_effect(SYMBOL, Timeframe::M1, BEGIN + 5 * MINUTE).await?;
+    let first = bench.published(&series).await?[0].candle.open_time;
+    ensure!(first < BEGIN, "the history begins at {first}");
+    engine.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_ingestors_side_by_side_publish_once_in_effect() -> Result<()> {
     let redis = RedisServer::start(RedisOptions::default()).await?;
     let bench = Bench::start(&redis, Wanted::minutes(VenueKind::Bybit, "cw"), Script::none()).await?;

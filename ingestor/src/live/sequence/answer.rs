@@ -11,9 +11,9 @@ use candlewire_common::decimal::Decimal;
 use candlewire_common::time::UnixMillis;
 
 use super::{DOUBLINGS_MAX, Learned, Refused, Sequence, Stage, Step, UNHEARD_MAX, Unheard};
-use crate::venue::Span;
 use crate::venue::answer::{Row, RowState};
 use crate::venue::profile::Closing;
+use crate::venue::{Live, Span};
 
 /// How often more history is asked for than there seemed to be.
 const EXTENSIONS_MAX: u32 = 5;
@@ -163,7 +163,21 @@ impl Sequence {
             self.note_hole(Span { first: next, last: self.rules.grid.before(open_time) }, steps);
         }
         self.count_unheard(&candle, now, steps);
+        if self.lacks_trades(&candle) {
+            self.observed.distrust(now);
+        }
         self.publish(candle, Learned::Rest, steps);
+    }
+
+    /// Whether the feed, by its own account unbroken, has told less of a candle than REST: it loses messages.
+    fn lacks_trades(&self, candle: &ClosedCandle) -> bool {
+        let open_time = candle.open_time();
+        let told = self.observed.seen(open_time);
+        let is_less = match told {
+            Some(told) => told.whole && told.bar.volume < candle.volume(),
+            None => candle.volume() > Decimal::ZERO && self.observed.is_unbroken_since(open_time),
+        };
+        is_less && self.rules.live == Live::Trades
     }
 
     /// A candle with trades of which the feed told nothing, though it was there, speaks against the feed.

@@ -10,6 +10,7 @@ use super::early::EARLY_MAX;
 use super::{Refused, Sequence, Unheard, WAITING_MAX};
 use crate::venue::Live;
 use crate::venue::event::Trade;
+use crate::venue::profile::Closing;
 
 impl Sequence {
     /// Takes a bar as the feed tells it.
@@ -25,6 +26,12 @@ impl Sequence {
                 return Err(Refused::Ahead(open_time));
             }
             self.unheard = Unheard::default();
+            let is_young = end.after(self.rules.grace) > now && self.settled() < Some(open_time);
+            if is_young && matches!(self.rules.closing, Closing::Followed { .. }) {
+                // No message says so: it stands before others in a snapshot, which may have been made too early.
+                self.observed.part(open_time, bar);
+                return Ok(());
+            }
             self.early.forget(open_time);
             if end > now {
                 self.early.hold(candle);

@@ -59,6 +59,14 @@ impl Observed {
         }
     }
 
+    /// Notes that REST showed what the feed should have told: from now on it is believed anew.
+    pub(super) fn distrust(&mut self, now: UnixMillis) {
+        if self.unbroken_since.is_some() {
+            self.interrupted();
+            self.connected(now);
+        }
+    }
+
     /// Whether the feed has been there since `open_time`.
     pub(super) fn is_unbroken_since(&self, open_time: UnixMillis) -> bool {
         self.unbroken_since.is_some_and(|since| since <= open_time)
@@ -69,6 +77,17 @@ impl Observed {
         let seen = Seen { bar, whole: true };
         let kept = self.bars.entry(open_time).or_insert(seen);
         if !kept.whole || kept.is_within(&bar) {
+            *kept = seen;
+        }
+        self.happened(open_time);
+        self.forget_oldest();
+    }
+
+    /// Takes a bar of which something may be missing.
+    pub(super) fn part(&mut self, open_time: UnixMillis, bar: Bar) {
+        let seen = Seen { bar, whole: false };
+        let kept = self.bars.entry(open_time).or_insert(seen);
+        if !kept.whole && kept.is_within(&bar) {
             *kept = seen;
         }
         self.happened(open_time);

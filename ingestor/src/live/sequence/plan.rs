@@ -66,6 +66,8 @@ pub(super) struct Attempts {
     not_before: Option<UnixMillis>,
     /// The last candle that was asked for; `None` where REST failed, which makes all of them wait.
     asked_to: Option<UnixMillis>,
+    /// Whether REST has answered without the next candle.
+    is_absent: bool,
     /// Since when candles are missing before one that waits.
     gap_since: Option<UnixMillis>,
 }
@@ -90,14 +92,21 @@ impl Attempts {
 
     /// A question brought what is not believed yet.
     fn wait(&mut self, until: UnixMillis, asked_to: UnixMillis) {
-        (self.not_before, self.asked_to) = (Some(until), Some(asked_to));
+        (self.not_before, self.asked_to, self.is_absent) = (Some(until), Some(asked_to), false);
     }
 
     /// A question brought nothing.
-    fn miss(&mut self, now: UnixMillis, asked_to: Option<UnixMillis>, [first, longest]: [Duration; 2]) {
+    fn miss(
+        &mut self,
+        now: UnixMillis,
+        asked_to: Option<UnixMillis>,
+        is_absent: bool,
+        [first, longest]: [Duration; 2],
+    ) {
         let delay = first.saturating_mul(2_u32.saturating_pow(self.misses)).min(longest);
         self.misses = self.misses.saturating_add(1);
         (self.not_before, self.asked_to) = (Some(now.after(delay)), asked_to);
+        self.is_absent = is_absent;
     }
 }
 
@@ -279,8 +288,7 @@ impl Sequence {
     fn gap_deadline(&self) -> Option<UnixMillis> {
         self.gap()?;
         // Only an answer says that something is not there; one that is under way is waited for.
-        self.attempts.asked_to?;
-        let since = self.attempts.gap_since.filter(|_| self.job.is_none())?;
+        let since = self.attempts.gap_since.filter(|_| self.attempts.is_absent && self.job.is_none())?;
         Some(since.after(self.patience()))
     }
 
@@ -292,15 +300,17 @@ impl Sequence {
     pub(super) fn missed(&mut self, job: Job, failed: bool, now: UnixMillis) {
         let seconds = Duration::from_secs;
         let pause = match (job.want.purpose, self.rules.closing) {
-            _ if failed => [seconds(1), seconds(60)],
+            _ if failed => [seconds(1), seconds(15)],
             (Purpose::Confirm, Closing::Followed { .. }) => [Duration::from_millis(250), seconds(1)],
             (_, Closing::Rest) if self.observed.is_active(job.want.span.first, job.want.span.last) => [SOON_AGAIN; 2],
             (Purpose::Gap, _) => [Duration::from_millis(500), seconds(5)],
             (Purpose::Confirm | Purpose::Overdue | Purpose::Warmup, _) => [seconds(1), seconds(15)],
         };
-        match job.believed_at.filter(|believed_at| *believed_at > now) {
-            Some(believed_at) => self.attempts.wait(believed_at, job.want.span.last),
-            None => self.attempts.miss(now, (!failed).then_some(job.want.span.last), pause),
+        if let Some(believed_at) = job.believed_at.filter(|believed_at| *believed_at > now) {
+            self.attempts.wait(believed_at, job.want.span.last);
+        } else {
+            let is_absent = !failed && job.doubted.is_none();
+            self.attempts.miss(now, (!failed).then_some(job.want.span.last), is_absent, pause);
         }
         let is_gap = self.gap().is_some();
         if failed || is_gap || job.want.purpose == Purpose::Warmup {

@@ -335,6 +335,19 @@ fn a_candle_that_is_called_closed_too_early_waits_for_its_end() {
 }
 
 #[test]
+fn what_a_young_snapshot_shows_is_confirmed_by_rest() {
+    let mut sequence = following(rules(SOON));
+    // An older one counts at once; the youngest may have been pictured before its last trade.
+    assert_eq!(close(&mut sequence, 10, 1, at(12, 100)), [published(10, 1, Learned::Feed)]);
+    assert_eq!(close(&mut sequence, 11, 2, at(12, 100)), []);
+    assert_eq!(form(&mut sequence, 12, 1, at(12, 100)), []);
+    assert_eq!(advance(&mut sequence, at(12, 4_999)), []);
+    assert_eq!(question(&sequence, at(12, 5_000)), Some((Purpose::Overdue, span(11, 11))));
+    let steps = answer(&mut sequence, at(12, 5_000), &[row(11, 3, RowState::Closed)]);
+    assert_eq!(steps, [published(11, 3, Learned::Rest)]);
+}
+
+#[test]
 fn a_row_that_only_needs_time_is_asked_for_again_when_it_is_believed() {
     let grid = Grid::new(Timeframe::S1, Week::Monday);
     let mut sequence = Sequence::new(Rules { grid, ..rules(Closing::Marked) });

@@ -19,6 +19,9 @@ use crate::venue::{Live, Session, Span, Subscription, Venue};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coinbase;
 
+/// How long REST is waited for where the feed told all trades.
+const TRADES_PATIENCE: Duration = Duration::from_millis(80);
+
 static PROFILE: Profile = Profile {
     name: "coinbase",
     rest_url: "https://api.coinbase.com",
@@ -51,6 +54,14 @@ impl Venue for Coinbase {
             Timeframe::M1 => Live::Trades,
             feed::CANDLES_TIMEFRAME => Live::Bars,
             _ => Live::Prices,
+        }
+    }
+
+    fn closing(&self, timeframe: Timeframe) -> Closing {
+        match self.live(timeframe) {
+            // Numbered messages tell whether all trades came.
+            Live::Trades => Closing::Followed { patience: Some(TRADES_PATIENCE) },
+            Live::Bars | Live::Prices => PROFILE.closing,
         }
     }
 
