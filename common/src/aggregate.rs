@@ -4,9 +4,6 @@
 //! epoch, weeks to Monday 00:00 UTC. Nothing is known early: a bucket is told about when the candle that ends
 //! with it has come, or else the first candle of a later bucket; the last, unfinished one never. Candles are not
 //! invented: a bucket without candles is none.
-//!
-//! A venue that shows a minute without trades as a flat candle at the price before makes its longer candles of trades
-//! alone: there such a minute says nothing about the longer candle's prices, unless all of it is like that.
 
 use std::time::Duration;
 
@@ -53,8 +50,6 @@ pub struct Aggregator {
     target: Timeframe,
     last: Option<UnixMillis>,
     bucket: Option<Bucket>,
-    /// Whether a candle without volume is one without trades.
-    skips_empty: bool,
 }
 
 /// The candles of a bucket so far, as one.
@@ -62,8 +57,6 @@ pub struct Aggregator {
 struct Bucket {
     start: UnixMillis,
     bar: Bar,
-    /// Whether no candle so far had trades.
-    is_empty: bool,
 }
 
 impl Aggregator {
@@ -75,16 +68,10 @@ impl Aggregator {
     pub fn new(base: Timeframe, target: Timeframe) -> Result<Self, NotAMultiple> {
         let (short, long) = (base.duration().as_millis(), target.duration().as_millis());
         if short < long && long % short == 0 {
-            Ok(Self { base, target, last: None, bucket: None, skips_empty: false })
+            Ok(Self { base, target, last: None, bucket: None })
         } else {
             Err(NotAMultiple { base, target })
         }
-    }
-
-    /// Takes candles without volume as candles without trades.
-    #[must_use]
-    pub fn skipping_empty(self) -> Self {
-        Self { skips_empty: true, ..self }
     }
 
     /// Takes in the next candle, and answers with the candles that are closed now, in their order: two where
@@ -105,13 +92,8 @@ impl Aggregator {
         self.last = Some(open_time);
         let start = bucket_start(open_time, self.target);
         let earlier = self.bucket.take_if(|bucket| bucket.start != start);
-        let is_empty = self.skips_empty && candle.volume() == Decimal::ZERO;
-        let bucket = self.bucket.get_or_insert(Bucket {
-            start,
-            bar: Bar { volume: Decimal::ZERO, ..candle.bar() },
-            is_empty: self.skips_empty,
-        });
-        bucket.add(candle, is_empty);
+        let bucket = self.bucket.get_or_insert(Bucket { start, bar: Bar { volume: Decimal::ZERO, ..candle.bar() } });
+        bucket.add(candle);
         let is_over = self.base.close_time(open_time) >= self.target.close_time(start);
         let own = self.bucket.take_if(|_| is_over);
         Ok([earlier, own].into_iter().flatten().filter_map(Bucket::close))
@@ -119,14 +101,7 @@ impl Aggregator {
 }
 
 impl Bucket {
-    fn add(&mut self, candle: &ClosedCandle, is_empty: bool) {
-        if self.is_empty || is_empty {
-            // Of candles without trades the first stands for all, until one comes that has some.
-            if !is_empty {
-                *self = Self { bar: candle.bar(), is_empty, ..*self };
-            }
-            return;
-        }
+    fn add(&mut self, candle: &ClosedCandle) {
         let Bar { open, high, low, volume, .. } = self.bar;
         self.bar = Bar {
             open,
@@ -194,31 +169,6 @@ mod tests {
         let expected = candle(MONDAY, ["1.5", "2", "1.1", "1.25", "15.6564"]);
         assert_eq!(built(Timeframe::H1, Timeframe::H4, &candles), [(3, expected)]);
         assert_eq!(built(Timeframe::H1, Timeframe::H4, &candles[..3]), []);
-    }
-
-    #[test]
-    fn a_candle_without_trades_says_nothing_of_prices() {
-        let flat = |hour, price| candle(MONDAY + hour * HOUR, [price, price, price, price, "0"]);
-        let candles = [
-            flat(0, "9"),
-            candle(MONDAY + HOUR, ["5", "7", "4", "6", "2"]),
-            flat(2, "6"),
-            candle(MONDAY + 3 * HOUR, ["5", "5", "3", "5", "1"]),
-            flat(4, "5"),
-            flat(5, "5"),
-            flat(6, "5"),
-            flat(7, "5"),
-        ];
-        let built = |aggregator: Aggregator| {
-            let mut aggregator = aggregator;
-            candles.iter().flat_map(|candle| aggregator.push(candle).unwrap().collect::<Vec<_>>()).collect::<Vec<_>>()
-        };
-        let aggregator = || Aggregator::new(Timeframe::H1, Timeframe::H4).unwrap();
-        let (whole, empty) = (["5", "7", "3", "5", "3"], ["5", "5", "5", "5", "0"]);
-        let skipped = [candle(MONDAY, whole), candle(MONDAY + 4 * HOUR, empty)];
-        assert_eq!(built(aggregator().skipping_empty()), skipped);
-        let plain = [candle(MONDAY, ["9", "9", "3", "5", "3"]), candle(MONDAY + 4 * HOUR, empty)];
-        assert_eq!(built(aggregator()), plain);
     }
 
     #[test]

@@ -28,8 +28,7 @@ impl Derived {
     ///
     /// [`NotAMultiple`] where `target` can't be built from `base`.
     pub fn new(series: usize, base: Timeframe, target: Timeframe) -> Result<Self, NotAMultiple> {
-        // Where a venue has a candle without trades, it is flat, and no part of the longer one's prices.
-        let aggregator = Aggregator::new(base, target)?.skipping_empty();
+        let aggregator = Aggregator::new(base, target)?;
         Ok(Self { series, base, target, aggregator, last: None, complete_from: None })
     }
 
@@ -40,6 +39,11 @@ impl Derived {
         {
             *self = Self { complete_from: Some(self.base.close_time(held)), ..fresh };
         }
+    }
+
+    /// Notes that candles up to `last` were passed over: what would hold them is not told.
+    pub fn pass_over(&mut self, last: UnixMillis) {
+        self.resume(last);
     }
 
     /// Takes the next candle of the series. One that went by before changes nothing.
@@ -80,6 +84,8 @@ mod tests {
         derived.resume(UnixMillis(37 * 60_000));
         assert_eq!(push(&mut derived, 38..46), [(40, "0.5".to_owned())]);
         derived.resume(UnixMillis(49 * 60_000));
-        assert_eq!(push(&mut derived, 50..55), [(50, "0.5".to_owned())]);
+        assert_eq!(push(&mut derived, 50..57), [(50, "0.5".to_owned())]);
+        derived.pass_over(UnixMillis(57 * 60_000));
+        assert_eq!(push(&mut derived, 58..65), [(60, "0.5".to_owned())]);
     }
 }

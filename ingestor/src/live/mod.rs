@@ -16,5 +16,6 @@ pub mod run;
 pub mod sequence;
 pub mod source;
 pub mod track;
+pub mod wakes;
 pub mod walks;
 pub mod warmup;

@@ -4,8 +4,7 @@
 //! One task, which never waits but for the next thing to happen. It decides nothing about candles: that is the
 //! sequences' business.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::live::progress::WarmupProgress;
 use crate::live::reporter::Reporter;
 use crate::live::sequence::{Ended, Learned, Purpose, Step};
 use crate::live::track::Track;
+use crate::live::wakes::Wakes;
 use crate::live::walks::{Brought, Delivery, Walks};
 use crate::venue::answer::Row;
 use crate::venue::event::Event;
@@ -71,7 +71,7 @@ pub struct Source {
     connections: Vec<Connection>,
     /// The series of each symbol that the feed may tell of.
     symbols: HashMap<Box<str>, Vec<usize>>,
-    wakes: BinaryHeap<Reverse<(UnixMillis, usize)>>,
+    wakes: Wakes,
     walks: Walks,
     results: mpsc::Receiver<Delivery>,
     news: mpsc::Receiver<(usize, News)>,
@@ -113,7 +113,7 @@ impl Source {
             tracks,
             connections,
             symbols,
-            wakes: BinaryHeap::new(),
+            wakes: Wakes::default(),
             walks,
             results,
             news,
@@ -135,7 +135,7 @@ impl Source {
             self.ask();
             let now = self.clock.now();
             let say_at = self.reporter.say_stale(now);
-            let due = self.wakes.peek().map(|Reverse((at, _))| *at);
+            let due = self.wakes.next();
             let wake = say_at.into_iter().chain(due).min().unwrap_or_else(|| now.after(IDLE));
             tokio::select! {
                 biased;
@@ -163,11 +163,7 @@ impl Source {
 
     fn on_time(&mut self) {
         let now = self.clock.now();
-        while let Some(Reverse((at, index))) = self.wakes.peek().copied() {
-            if at > now {
-                return;
-            }
-            self.wakes.pop();
+        while let Some(index) = self.wakes.take_due(now) {
             self.advance(index, now);
         }
     }
@@ -211,10 +207,8 @@ impl Source {
             }
             None => sequence.wake_at(now),
         };
-        if let Some(at) = wake {
-            // What is due now was done: it is not done again before time has passed.
-            self.wakes.push(Reverse((at.max(UnixMillis(now.0 + 1)), index)));
-        }
+        // What is due now was done: it is not done again before time has passed.
+        self.wakes.set(index, wake.map(|at| at.max(UnixMillis(now.0 + 1))));
     }
 
     fn follow(&mut self, index: usize, step: Step, now: UnixMillis) {
@@ -234,7 +228,10 @@ impl Source {
                 metrics.gaps.increment(1);
                 self.reporter.gap(series, grid, span);
             }
-            Step::Hole(span) => self.reporter.hole(series, grid, span),
+            Step::Hole(span) => {
+                self.reporter.hole(series, grid, span);
+                self.tracks[index].pass_over(span.last);
+            }
             Step::Warmed { found, wanted } => {
                 self.progress.warmed(found);
                 if found < wanted {

@@ -55,6 +55,13 @@ impl Track {
         self.derived.iter_mut().flat_map(built).collect()
     }
 
+    /// Notes that candles up to `last` were passed over.
+    pub fn pass_over(&mut self, last: UnixMillis) {
+        for derived in &mut self.derived {
+            derived.pass_over(last);
+        }
+    }
+
     /// Begins anew where its candles were not taken or were lost; answers with whether it did.
     pub fn take_rewind(&mut self, now: UnixMillis) -> bool {
         let Some(Rewind { held }) = self.outbox.take_rewind(self.sender) else { return false };

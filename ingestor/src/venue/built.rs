@@ -40,7 +40,7 @@ impl BuiltPager {
     /// Begins at the first of `span`; `None` where the venue has nothing that these candles could be built of.
     pub fn new(venue: &Arc<dyn Venue>, wanted: &Subscription, span: Span, now: UnixMillis) -> Option<Self> {
         let base = base_of(venue.as_ref(), wanted.timeframe)?;
-        let aggregator = Aggregator::new(base, wanted.timeframe).ok()?.skipping_empty();
+        let aggregator = Aggregator::new(base, wanted.timeframe).ok()?;
         let mut last = UnixMillis(wanted.timeframe.close_time(span.last).0 - base.millis());
         if venue.profile().omits_empty {
             // The last shorter candle may be one that is left out: then a later one shows that the longer is over.

@@ -3,8 +3,8 @@
 //! Each venue has a folder that owns its protocol: addresses, names of timeframes, subscriptions, the reading of
 //! messages and of REST answers. A venue neither connects nor waits nor knows the time: it says what to send and
 //! what was received, so that all of it can be tested on recorded texts. When a candle counts as closed, what is
-//! missing, and what is published is the same for all and decided elsewhere. To add a venue is to add a folder and
-//! a line in [`open`].
+//! missing, and what is published is the same for all and decided elsewhere. To add a venue is to add a folder,
+//! a line in [`open`], and its name to those that the configuration knows.
 
 pub mod answer;
 pub mod bar_text;
