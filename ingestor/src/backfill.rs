@@ -28,7 +28,7 @@ use crate::grid::Grid;
 use crate::progress::Progress;
 use crate::publisher::{Publisher, Sent};
 use crate::rest::client::RestClient;
-use crate::rest::walk::{Requested, Sink, walk};
+use crate::rest::walk::{Requested, Sink, Witness, walk};
 use crate::summary::counted;
 use crate::venue::answer::{Failure, Row, RowState};
 use crate::venue::built::base_of;
@@ -285,7 +285,9 @@ impl Sink for Channel {
     async fn rows(&mut self, rows: Vec<Row>) {
         self.send(Brought::Rows(rows)).await;
     }
+}
 
+impl Witness for Channel {
     async fn limited(&mut self, reason: &str, wait: Duration) {
         self.send(Brought::Limited(reason.to_owned(), wait)).await;
     }

@@ -33,7 +33,6 @@ const CROWDED: usize = 2_000;
 pub struct Outbox {
     inner: Mutex<Inner>,
     filled: Notify,
-    drained: Notify,
 }
 
 /// A series of the partition.
@@ -73,6 +72,8 @@ struct Inner {
     first: u64,
     /// The number of the next parcel to be sent.
     next: u64,
+    /// How many parcels from there on are to be sent.
+    unsent: usize,
     room: usize,
 }
 
@@ -107,8 +108,8 @@ impl Outbox {
     /// Begins empty, with room for `room` candles.
     pub fn new(senders: Vec<Arc<Sender>>, room: usize) -> Self {
         let senders = senders.into_iter().map(|sender| Slot { sender, state: State::Unknown, floor: None }).collect();
-        let inner = Inner { senders, parcels: VecDeque::new(), first: 0, next: 0, room };
-        Self { inner: Mutex::new(inner), filled: Notify::new(), drained: Notify::new() }
+        let inner = Inner { senders, parcels: VecDeque::new(), first: 0, next: 0, unsent: 0, room };
+        Self { inner: Mutex::new(inner), filled: Notify::new() }
     }
 
     /// Puts a candle in, behind those of its series.
@@ -118,6 +119,7 @@ impl Outbox {
             return;
         }
         inner.parcels.push_back(Held { sender, candle, acknowledged: None, is_void: false });
+        inner.unsent += 1;
         inner.forget_old(Instant::now());
         if inner.waiting() > inner.room {
             // Its later candles would leave a gap: all of them come back by the venue's REST.
@@ -140,15 +142,9 @@ impl Outbox {
         self.inner().waiting()
     }
 
-    /// Waits until few candles wait to be sent. Cancel-safe.
-    pub async fn room(&self) {
-        loop {
-            let drained = self.drained.notified();
-            if self.waiting() <= CROWDED {
-                return;
-            }
-            drained.await;
-        }
+    /// Whether few candles wait to be sent, so that history may be fetched.
+    pub fn has_room(&self) -> bool {
+        self.waiting() <= CROWDED
     }
 
     /// Waits until a candle waits to be sent. Cancel-safe.
@@ -179,6 +175,7 @@ impl Outbox {
             }
         }
         inner.next = inner.first;
+        inner.count();
     }
 
     /// Rewinds the series that had no room, now that candles flow: Redis holds what it has acknowledged. Answers
@@ -223,13 +220,14 @@ impl Outbox {
         let mut inner = self.inner();
         let from = usize::try_from(inner.next - inner.first).unwrap_or(usize::MAX);
         let count = usize::try_from(end.saturating_sub(inner.next)).unwrap_or(usize::MAX);
+        let mut sent = 0;
         for held in inner.parcels.iter_mut().skip(from).take(count) {
             held.acknowledged.get_or_insert(now);
+            sent += usize::from(!held.is_void);
         }
+        inner.unsent = inner.unsent.saturating_sub(sent);
         inner.next = inner.next.max(end);
         inner.forget_old(now);
-        drop(inner);
-        self.drained.notify_waiters();
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -239,9 +237,15 @@ impl Outbox {
 }
 
 impl Inner {
+    /// Candles that are to be sent.
     fn waiting(&self) -> usize {
+        self.unsent
+    }
+
+    /// Counts anew what is to be sent.
+    fn count(&mut self) {
         let sent = usize::try_from(self.next - self.first).unwrap_or(usize::MAX);
-        self.parcels.len().saturating_sub(sent)
+        self.unsent = self.parcels.iter().skip(sent).filter(|held| !held.is_void).count();
     }
 
     /// Drops what was acknowledged long enough ago, or stands for more than there is room for.
@@ -266,6 +270,7 @@ impl Inner {
         for held in &mut self.parcels {
             held.is_void |= held.sender == sender && held.acknowledged.is_none();
         }
+        self.count();
     }
 
     fn rewind(&mut self, sender: usize, held: Option<UnixMillis>) {
@@ -275,6 +280,7 @@ impl Inner {
         let slot = &mut self.senders[sender];
         slot.state = State::Rewound(Rewind { held });
         slot.sender.attention.notify_one();
+        self.count();
     }
 }
 
@@ -384,9 +390,10 @@ mod tests {
         for minute in 7..12 {
             outbox.put(0, candle(minute));
         }
-        // Its candles are dropped, those of others are not.
+        // Its candles are dropped, those of others are not, also where they come later.
+        outbox.put(1, candle(2));
         assert_eq!((outbox.reopen(), rewinds(&outbox)), (vec![], [None, None]));
-        assert_eq!(sent(&outbox, Instant::now()), [(1, 1)]);
+        assert_eq!(sent(&outbox, Instant::now()), [(1, 1), (1, 2)]);
         assert_eq!(outbox.reopen().len(), 1);
         assert_eq!(rewinds(&outbox), [Some(after(6)), None]);
         outbox.put(0, candle(7));

@@ -22,8 +22,8 @@ use crate::live::reporter::Reporter;
 use crate::live::sequence::{Ended, Learned, Purpose, Step};
 use crate::live::track::Track;
 use crate::live::wakes::Wakes;
-use crate::live::walks::{Brought, Delivery, Walks};
-use crate::venue::answer::Row;
+use crate::live::walks::{Brought, Delivery, Turn, Walks};
+use crate::rest::walk::Page;
 use crate::venue::event::Event;
 use crate::venue::profile::Closing;
 use crate::venue::{Live, Venue, any_pager};
@@ -128,15 +128,17 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// None; it is a task.
+    /// That a task of its own broke off.
     pub async fn run(mut self, stop: CancellationToken) -> Result<()> {
         loop {
+            self.walks.check()?;
             self.on_time();
             self.ask();
             let now = self.clock.now();
             let say_at = self.reporter.say_stale(now);
             let due = self.wakes.next();
-            let wake = say_at.into_iter().chain(due).min().unwrap_or_else(|| now.after(IDLE));
+            let wake =
+                say_at.into_iter().chain(due).chain(self.walks.room_at(now)).min().unwrap_or_else(|| now.after(IDLE));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -153,6 +155,7 @@ impl Source {
         for index in 0..self.tracks.len() {
             let was_idle = self.tracks[index].sequence.is_warming();
             if self.tracks[index].take_rewind(now) {
+                self.walks.cancel(index);
                 if was_idle && !self.tracks[index].sequence.is_warming() {
                     self.progress.warmed(0);
                 }
@@ -171,20 +174,20 @@ impl Source {
     /// Asks the most urgent questions, as many as may be asked at once.
     fn ask(&mut self) {
         let now = self.clock.now();
-        while let Some(index) = self.walks.pop() {
+        while let Some(turn) = self.walks.turn() {
+            let Turn::Ask(index) = turn else { continue };
             let track = &mut self.tracks[index];
-            let Some(want) = track.sequence.wants(now) else { continue };
-            let (subscription, span) = (&track.subscription, want.span);
-            let pager = any_pager(&self.venue, subscription, span, now);
+            let want = track.sequence.wants(now);
+            let pager = want.and_then(|want| any_pager(&self.venue, &track.subscription, want.span, now));
             // Whether a timeframe can be had was checked at the start.
-            if let Some(pager) = pager {
-                let id = track.sequence.ask(want, now);
-                tracing::debug!(
-                    series = %track.series,
-                    "{}: asking for {} to {}", track.series, span.first.rfc3339(), span.last.rfc3339()
-                );
-                self.walks.start(index, id, pager, Arc::clone(track.outbox()));
-            }
+            let (Some(want), Some(pager)) = (want, pager) else {
+                self.wakes.set(index, track.sequence.wake_at(now));
+                continue;
+            };
+            let (series, first, last) = (&track.series, want.span.first.rfc3339(), want.span.last.rfc3339());
+            tracing::debug!(series = %series, "{series}: asking for {first} to {last}");
+            let id = track.sequence.ask(want, now);
+            self.walks.start(index, id, want.purpose, pager, Arc::clone(track.outbox()), now);
         }
     }
 
@@ -264,28 +267,30 @@ impl Source {
         match brought {
             Brought::Requested(outcome) => self.reporter.requested(outcome),
             Brought::Limited(reason, wait) => self.reporter.limited(&reason, wait, now),
-            Brought::Rows(rows) => {
-                self.take_rows(index, id, &rows, now);
-                self.advance(index, now);
-            }
-            Brought::Ended(ended) => {
-                self.walks.ended();
-                let outcome = if ended.is_ok() { Ended::Answered } else { Ended::Failed };
-                self.reporter.answered(&self.tracks[index].series, ended.err().as_ref());
-                let mut steps = std::mem::take(&mut self.steps);
-                self.tracks[index].sequence.ended(id, outcome, now, &mut steps);
-                self.follow_all(index, steps, now);
+            Brought::Page(walk, page) => {
+                if let Ok(page) = &page {
+                    self.take_rows(index, id, page, now);
+                }
+                let counts = page.is_ok() && self.tracks[index].sequence.is_asking(id);
+                if !self.walks.paged(index, walk, counts, now) {
+                    let outcome = if page.is_ok() { Ended::Answered } else { Ended::Failed };
+                    let mut steps = std::mem::take(&mut self.steps);
+                    self.tracks[index].sequence.ended(id, outcome, now, &mut steps);
+                    self.follow_all(index, steps, now);
+                }
+                self.reporter.answered(&self.tracks[index].series, page.err().as_ref());
                 self.advance(index, now);
             }
         }
     }
 
-    fn take_rows(&mut self, index: usize, id: u64, rows: &[Row], now: UnixMillis) {
+    fn take_rows(&mut self, index: usize, id: u64, page: &Page, now: UnixMillis) {
+        let Page { rows, venue_time } = page;
         let (mut steps, mut refused) = (std::mem::take(&mut self.steps), Vec::new());
         let track = &mut self.tracks[index];
         track.metrics.received.increment(rows.len() as u64);
         track.metrics.fetched.increment(rows.len() as u64);
-        track.sequence.rows(id, rows, now, &mut steps, |error| refused.push(error));
+        track.sequence.rows(id, rows, *venue_time, now, &mut steps, |error| refused.push(error));
         self.follow_all(index, steps, now);
         for error in refused {
             self.reporter.discarded(&self.tracks[index].series, &error);

@@ -5,6 +5,7 @@
 //! then REST is behind. A candle that is left out before one that is believed is not there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use candlewire_common::candle::ClosedCandle;
 use candlewire_common::decimal::Decimal;
@@ -15,6 +16,8 @@ use crate::venue::answer::{Row, RowState};
 use crate::venue::profile::Closing;
 use crate::venue::{Live, Span};
 
+/// A venue tells its time without the part of the second.
+const WHOLE_SECOND: Duration = Duration::from_millis(999);
 /// How often more history is asked for than there seemed to be.
 const EXTENSIONS_MAX: u32 = 5;
 
@@ -40,17 +43,19 @@ pub enum Ended {
 
 impl Sequence {
     /// Takes rows of an answer, in open-time order. Those of a question that no longer counts change nothing.
-    /// What is wrong with a row is told to `refused`.
+    /// What is wrong with a row is told to `refused`. Where the venue's clock is known to be behind, it counts.
     pub fn rows(
         &mut self,
         id: u64,
         rows: &[Row],
+        venue_time: Option<UnixMillis>,
         now: UnixMillis,
         steps: &mut Vec<Step>,
         mut refused: impl FnMut(Refused),
     ) {
         for row in rows {
             let Some(job) = self.job.filter(|job| job.id == id) else { return };
+            let asked_at = venue_time.map_or(job.asked_at, |time| job.asked_at.min(time.after(WHOLE_SECOND)));
             let candle = match self.check(row.open_time, row.bar, now) {
                 Ok(candle) => candle,
                 Err(error) => {
@@ -71,7 +76,7 @@ impl Sequence {
                 continue;
             }
             if self.settled().is_some_and(|settled| row.open_time <= settled) {
-                if self.revises(row.open_time, &row.bar) && self.believes(row, job.asked_at, now) {
+                if self.revises(row.open_time, &row.bar) && self.believes(row, asked_at, now) {
                     steps.push(Step::Revised(row.open_time));
                 }
                 continue;
@@ -80,7 +85,7 @@ impl Sequence {
             if is_clear {
                 self.come_to(row.open_time, steps);
             }
-            if !self.believes(row, job.asked_at, now) {
+            if !self.believes(row, asked_at, now) {
                 self.doubt(row.open_time);
                 self.note_believed_at(row);
             } else if is_clear {

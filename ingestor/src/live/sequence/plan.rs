@@ -66,8 +66,8 @@ pub(super) struct Attempts {
     not_before: Option<UnixMillis>,
     /// The last candle that was asked for; `None` where REST failed, which makes all of them wait.
     asked_to: Option<UnixMillis>,
-    /// Whether REST has answered without the next candle.
-    is_absent: bool,
+    /// Since when REST answers without the next candle.
+    absent_since: Option<UnixMillis>,
     /// Since when candles are missing before one that waits.
     gap_since: Option<UnixMillis>,
 }
@@ -92,7 +92,7 @@ impl Attempts {
 
     /// A question brought what is not believed yet.
     fn wait(&mut self, until: UnixMillis, asked_to: UnixMillis) {
-        (self.not_before, self.asked_to, self.is_absent) = (Some(until), Some(asked_to), false);
+        (self.not_before, self.asked_to, self.absent_since) = (Some(until), Some(asked_to), None);
     }
 
     /// A question brought nothing.
@@ -106,7 +106,7 @@ impl Attempts {
         let delay = first.saturating_mul(2_u32.saturating_pow(self.misses)).min(longest);
         self.misses = self.misses.saturating_add(1);
         (self.not_before, self.asked_to) = (Some(now.after(delay)), asked_to);
-        self.is_absent = is_absent;
+        self.absent_since = if is_absent { self.absent_since.or(Some(now)) } else { None };
     }
 }
 
@@ -123,6 +123,11 @@ impl Sequence {
         self.job =
             Some(Job { id: self.jobs, asked_at: now, want, doubted: None, believed_at: None, settled: self.settled() });
         self.jobs
+    }
+
+    /// Whether a question still counts.
+    pub fn is_asking(&self, id: u64) -> bool {
+        self.job.is_some_and(|job| job.id == id)
     }
 
     /// Notes that REST can't be asked to confirm what the feed told, as others need it more.
@@ -287,8 +292,8 @@ impl Sequence {
 
     fn gap_deadline(&self) -> Option<UnixMillis> {
         self.gap()?;
-        // Only an answer says that something is not there; one that is under way is waited for.
-        let since = self.attempts.gap_since.filter(|_| self.attempts.is_absent && self.job.is_none())?;
+        // Only answers say that something is not there; one that is under way is waited for.
+        let since = self.attempts.absent_since.filter(|_| self.job.is_none())?;
         Some(since.after(self.patience()))
     }
 

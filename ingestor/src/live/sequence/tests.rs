@@ -87,7 +87,7 @@ fn answer(sequence: &mut Sequence, now: UnixMillis, rows: &[Row]) -> Vec<Step> {
     let want = sequence.wants(now).unwrap();
     let id = sequence.ask(want, now);
     let mut steps = Vec::new();
-    sequence.rows(id, rows, now, &mut steps, |_| ());
+    sequence.rows(id, rows, None, now, &mut steps, |_| ());
     sequence.ended(id, Ended::Answered, now, &mut steps);
     sequence.advance(now, &mut steps);
     steps
@@ -169,7 +169,7 @@ fn an_answer_tells_of_the_time_when_it_was_asked() {
     let want = super::Want { span: span(10, 10), purpose: Purpose::Confirm };
     let id = sequence.ask(want, at(11, 100));
     let mut steps = Vec::new();
-    sequence.rows(id, &[row(10, 2, RowState::Unsaid)], at(11, 8_000), &mut steps, |_| ());
+    sequence.rows(id, &[row(10, 2, RowState::Unsaid)], None, at(11, 8_000), &mut steps, |_| ());
     assert_eq!(steps, []);
 }
 
@@ -315,7 +315,7 @@ fn a_row_that_changes_what_is_out_is_a_revision_once_it_is_final() {
         let want = super::Want { span: span(10, 11), purpose: Purpose::Overdue };
         let id = sequence.ask(want, at(11, 2));
         let mut steps = Vec::new();
-        sequence.rows(id, &[row(10, 1, state)], at(11, 3), &mut steps, |_| ());
+        sequence.rows(id, &[row(10, 1, state)], None, at(11, 3), &mut steps, |_| ());
         assert_eq!(steps == [Step::Revised(open(10))], revised);
     }
 }

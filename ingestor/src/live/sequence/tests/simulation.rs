@@ -227,7 +227,7 @@ impl Simulation {
                     None => Position::Warming(newest),
                 };
             }
-            Input::Rows(id, rows) => self.sequence.rows(id, &rows, now, steps, |refused| {
+            Input::Rows(id, rows) => self.sequence.rows(id, &rows, None, now, steps, |refused| {
                 assert!(matches!(refused, Refused::Candle(_)), "{refused}");
             }),
             Input::Ended(id, ended) => self.sequence.ended(id, ended, now, steps),
