@@ -14,6 +14,7 @@ use candlewire_common::metrics::{RedisMetrics, table};
 use candlewire_common::screen::Screen;
 use candlewire_common::series::{Partition, Series};
 use candlewire_common::server::Server;
+use candlewire_common::timeframe::Timeframe;
 use candlewire_common::{shutdown, watchdog};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Notify, mpsc};
@@ -38,7 +39,7 @@ use crate::live::warmup;
 use crate::partition_stream::PartitionStream;
 use crate::rest::budget::Budget;
 use crate::rest::client::{RestClient, feed_url, http_client, rest_url};
-use crate::venue::profile::Closing;
+use crate::venue::profile::{Closing, Week};
 use crate::venue::{self, Live, Subscription, Venue};
 
 /// How long after the grace period a candle still counts as live.
@@ -178,6 +179,11 @@ fn check_timeframes(number: usize, source: &SourceConfig, venue: &dyn Venue) -> 
             "sources[{number}].timeframes: {name} has no candles of {missing}; derive them from shorter ones"
         )));
     }
+    if source.derive.contains(&Timeframe::W1) && venue.profile().week != Week::Monday {
+        return Err(Fault::Usage(format!(
+            "sources[{number}].derive: the weeks of {name} don't begin on Monday; put 1w under timeframes"
+        )));
+    }
     let Some(base) = source.timeframes.iter().min() else { return Ok(()) };
     for target in &source.derive {
         Derived::new(0, *base, *target).map_err(|error| Fault::Usage(format!("sources[{number}].derive: {error}")))?;
@@ -261,7 +267,7 @@ fn tracks(config: &Config, plan: &Plan<'_>, outboxes: &Outboxes) -> Result<Vec<T
         let timeframe = subscription.timeframe;
         let rules = Rules {
             grid: Grid::new(timeframe, profile.week),
-            closing: if *is_built { Closing::Marked } else { plan.venue.closing(timeframe) },
+            closing: if *is_built { Closing::Marked } else { profile.closing },
             live: if *is_built { Live::Bars } else { plan.venue.live(timeframe) },
             omits_empty: profile.omits_empty,
             calendar: profile.hours,

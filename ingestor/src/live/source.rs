@@ -30,8 +30,8 @@ use crate::venue::{Live, Venue, any_pager};
 
 /// How long to sleep where nothing is due.
 const IDLE: Duration = Duration::from_hours(1);
-/// After how long an accepted subscription is taken to bring every trade.
-const SETTLED: Duration = Duration::from_secs(1);
+/// How long a connection is given until it is taken to bring every trade.
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// A connection, as its source sees it.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl Source {
         self.follow_all(index, steps, now);
         let sequence = &mut self.tracks[index].sequence;
         if let Some(want) = sequence.wants(now) {
-            let is_timed = matches!(sequence.rules().closing, Closing::Followed { patience: Some(_) });
+            let is_timed = matches!(sequence.rules().closing, Closing::Followed { .. });
             if want.purpose == Purpose::Confirm && is_timed && !self.walks.has_spare() {
                 sequence.unconfirmed();
             }
@@ -354,7 +354,8 @@ impl Source {
             && (event.is_data() || (matches!(event, Event::Alive) && now >= since.after(SETTLED)))
         {
             self.set(number, State::Complete);
-            self.connected(number, now, |live| live == Live::Trades);
+            // The venue's clock may be a little ahead: what began before its trades came is not whole.
+            self.connected(number, now.after(SETTLED), |live| live == Live::Trades);
         }
         match event {
             Event::Bar { symbol, timeframe, open_time, bar, closed } => {
@@ -378,13 +379,19 @@ impl Source {
                         continue;
                     }
                     if let Err(error) = sequence.price(time, price, trade, now) {
+                        sequence.distrust(now);
                         self.reporter.discarded(series, &error);
                     }
                     self.advance(index, now);
                 }
             }
             Event::Refused { symbol, reason } => self.reporter.refused(symbol.as_deref(), &reason),
-            Event::Unusable { symbol, reason } => self.reporter.unusable(symbol.as_deref(), &reason),
+            Event::Unusable { symbol, reason } => {
+                self.reporter.unusable(symbol.as_deref(), &reason);
+                for index in symbol.and_then(|symbol| self.symbols.get(&symbol).cloned()).unwrap_or_default() {
+                    self.tracks[index].sequence.distrust(now);
+                }
+            }
             Event::Unknown(kind) => self.reporter.unknown(&kind),
             Event::Lost => self.interrupted(number),
             Event::Alive | Event::Accepted | Event::Ending(_) => {}

@@ -25,6 +25,8 @@ use crate::venue::profile::{Transport, Used, Week};
 
 /// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// The longest that any venue shuts an address out.
+const LONGEST_BAN: Duration = Duration::from_hours(72);
 /// The most bytes of an answer: 5,000 candles take some 700 kB.
 const ANSWER_MAX: usize = 8 << 20;
 
@@ -130,7 +132,8 @@ impl RestClient {
     }
 
     fn wait_wanted(&self, headers: &HeaderMap) -> Option<Duration> {
-        retry_after::read(headers.get(RETRY_AFTER)?.to_str().ok()?, self.clock.now())
+        let wait = retry_after::read(headers.get(RETRY_AFTER)?.to_str().ok()?, self.clock.now())?;
+        Some(wait.min(LONGEST_BAN))
     }
 }
 

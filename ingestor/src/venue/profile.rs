@@ -51,10 +51,10 @@ pub enum Closing {
     /// Its feed marks the closing message.
     Marked,
     /// Its feed goes on to the next candle; what it told of the one before counts after `patience` unless REST
-    /// has confirmed or corrected it by then. `None`: after the grace period.
+    /// has confirmed or corrected it by then.
     Followed {
         /// How long REST is waited for.
-        patience: Option<Duration>,
+        patience: Duration,
     },
     /// Only its REST tells.
     Rest,

@@ -237,6 +237,10 @@ impl Sequence {
         if let Some(doubted) = doubted {
             warming.rows.split_off(&doubted);
         }
+        if warming.rows.is_empty() && !self.rules.omits_empty && !self.attempts.are_enough() {
+            // A venue that has nothing at all of a symbol it knows may have it in a moment.
+            return self.attempts.miss(now, None, false, [Duration::from_secs(1), Duration::from_secs(15)]);
+        }
         let found = u32::try_from(warming.rows.len()).unwrap_or(u32::MAX);
         let is_sparse = self.rules.omits_empty && (found > 0 || warming.extensions == 0);
         if found < wanted && is_sparse && warming.extensions < EXTENSIONS_MAX {

@@ -223,6 +223,13 @@ impl Sequence {
         self.attempts.retry();
     }
 
+    /// Notes that something the feed told could not be used: what it builds of trades may lack some.
+    pub fn distrust(&mut self, now: UnixMillis) {
+        if self.rules.live == Live::Trades {
+            self.observed.distrust(now);
+        }
+    }
+
     /// Notes that messages may have been missed.
     pub fn interrupted(&mut self) {
         self.observed.interrupted();

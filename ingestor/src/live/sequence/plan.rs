@@ -96,7 +96,7 @@ impl Attempts {
     }
 
     /// A question brought nothing.
-    fn miss(
+    pub(super) fn miss(
         &mut self,
         now: UnixMillis,
         asked_to: Option<UnixMillis>,

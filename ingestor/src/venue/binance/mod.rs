@@ -66,7 +66,10 @@ impl Venue for Binance {
         rest::rows(body)
     }
 
-    fn read_failure(&self, _status: u16, body: &[u8]) -> Option<Failure> {
-        rest::failure(body)
+    fn read_failure(&self, status: u16, body: &[u8]) -> Option<Failure> {
+        match status {
+            403 | 418 | 429 | 500.. => None,
+            _ => rest::failure(body),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Channels `candles` and `market_trades`, subscribed after connecting.
 //!
-//! Products wanted in five minutes have their candles, all others their trades, which also tell longer candles that
-//! time moves on. Messages are numbered over all channels: a number that is not the next means that some were lost.
+//! All candles are built of trades. Those of five minutes, which the feed has too, come once a second and may lack the
+//! last one's trades: they tell that time moves on. Messages are numbered over all channels: a number that is not the next means that some were lost.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,9 +25,9 @@ pub(super) const CANDLES_TIMEFRAME: Timeframe = Timeframe::M5;
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Feed {
-    /// Products whose trades are wanted.
+    /// Products.
     trades: Vec<Symbol>,
-    /// Products whose candles are wanted.
+    /// Those whose candles of five minutes are wanted.
     candles: Vec<Symbol>,
     /// The number of the last message.
     number: Option<i64>,
@@ -78,9 +78,11 @@ impl Feed {
     pub(super) fn new(subscriptions: &[Subscription]) -> Self {
         let (mut trades, mut candles) = (Vec::new(), Vec::new());
         for Subscription { symbol, timeframe } in subscriptions {
-            let products = if *timeframe == CANDLES_TIMEFRAME { &mut candles } else { &mut trades };
-            if !products.contains(symbol) {
-                products.push(symbol.clone());
+            if !trades.contains(symbol) {
+                trades.push(symbol.clone());
+            }
+            if *timeframe == CANDLES_TIMEFRAME {
+                candles.push(symbol.clone());
             }
         }
         Self { trades, candles, number: None }
@@ -266,7 +268,7 @@ mod tests {
     fn heartbeats_come_first_then_each_product_where_it_belongs() {
         let greetings = [
             r#"{"type":"subscribe","channel":"heartbeats"}"#,
-            r#"{"type":"subscribe","channel":"market_trades","product_ids":["BTC-USD","SOL-USD"]}"#,
+            r#"{"type":"subscribe","channel":"market_trades","product_ids":["BTC-USD","ETH-USD","SOL-USD"]}"#,
             r#"{"type":"subscribe","channel":"candles","product_ids":["BTC-USD","ETH-USD"]}"#,
         ];
         assert_eq!(feed().greetings(), greetings);

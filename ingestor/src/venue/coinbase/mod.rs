@@ -19,15 +19,12 @@ use crate::venue::{Live, Session, Span, Subscription, Venue};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coinbase;
 
-/// How long REST is waited for where the feed told all trades.
-const TRADES_PATIENCE: Duration = Duration::from_millis(80);
-
 static PROFILE: Profile = Profile {
     name: "coinbase",
     rest_url: "https://api.coinbase.com",
     feed_url: "wss://advanced-trade-ws.coinbase.com",
     transport: Transport::WebSocket,
-    closing: Closing::Followed { patience: None },
+    closing: Closing::Followed { patience: Duration::from_millis(80) },
     omits_empty: true,
     hours: Hours::Always,
     rows_max: 300,
@@ -49,20 +46,8 @@ impl Venue for Coinbase {
         name(timeframe)
     }
 
-    fn live(&self, timeframe: Timeframe) -> Live {
-        match timeframe {
-            Timeframe::M1 => Live::Trades,
-            feed::CANDLES_TIMEFRAME => Live::Bars,
-            _ => Live::Prices,
-        }
-    }
-
-    fn closing(&self, timeframe: Timeframe) -> Closing {
-        match self.live(timeframe) {
-            // Numbered messages tell whether all trades came.
-            Live::Trades => Closing::Followed { patience: Some(TRADES_PATIENCE) },
-            Live::Bars | Live::Prices => PROFILE.closing,
-        }
+    fn live(&self, _timeframe: Timeframe) -> Live {
+        Live::Trades
     }
 
     fn session(&self, subscriptions: &[Subscription]) -> Box<dyn Session> {
@@ -115,11 +100,5 @@ mod tests {
         for (status, body) in [(403, &unknown[..]), (429, unknown), (502, unknown), (400, b"<html>"), (400, b"{}")] {
             assert_eq!(Coinbase.read_failure(status, body), None, "{status}");
         }
-    }
-
-    #[test]
-    fn the_feed_carries_what_the_timeframe_allows() {
-        let live = [Timeframe::M1, Timeframe::M5, Timeframe::H1].map(|timeframe| Coinbase.live(timeframe));
-        assert_eq!(live, [Live::Trades, Live::Bars, Live::Prices]);
     }
 }

@@ -18,8 +18,8 @@ use crate::venue::pager::{Pager, RangePager};
 use crate::venue::profile::{Budget, Closing, Hours, Profile, Transport, Week};
 use crate::venue::{Live, Session, Span, Subscription, Venue};
 
-/// How many of the newest candles are asked for where only those are: of 1,440, as time goes on meanwhile.
-const RECENT: u32 = 1_400;
+/// How many of the newest candles are asked for where only those are: of 1,440, as a request may have to wait.
+const RECENT: u32 = 1_000;
 
 /// OKX, and how far back its candles are asked for.
 #[derive(Clone, Copy, Debug)]
