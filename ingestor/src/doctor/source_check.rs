@@ -115,7 +115,11 @@ fn skew(venue: &str, date: UnixMillis, now: UnixMillis) -> Finding {
     let (skew, side) = if ahead > behind { (ahead, "ahead of") } else { (behind, "behind") };
     let detail = format!("this machine's clock is {:.1} s {side} the venue's", skew.as_secs_f64());
     if skew >= SKEW_HARMFUL {
-        Finding::new(Verdict::Fault, subject, format!("{detail}: candles come late or are refused; run an NTP client"))
+        Finding::new(
+            Verdict::Fault,
+            subject,
+            format!("{detail}: candles come late, or are asked for too early; run an NTP client"),
+        )
     } else if skew >= SKEW_NOTICED {
         Finding::new(Verdict::Warning, subject, format!("{detail}: run an NTP client"))
     } else {
@@ -195,6 +199,13 @@ async fn feed(plan: &Plan<'_>, subscriptions: &[Subscription]) -> Result<Finding
     })
 }
 
+/// The history that a series wants.
+fn history(plan: &Plan<'_>, subscription: &Subscription) -> Span {
+    let last = Grid::new(subscription.timeframe, plan.venue().profile().week).newest_over(UnixMillis::now());
+    let wanted = subscription.timeframe.millis() * i64::from(plan.warmup(subscription).saturating_sub(1));
+    Span { first: UnixMillis((last.0 - wanted).max(0)), last }
+}
+
 /// How long the first start takes, by the budget alone.
 fn budget(plan: &Plan<'_>) -> Finding {
     let profile = plan.venue().profile();
@@ -208,6 +219,11 @@ fn budget(plan: &Plan<'_>) -> Finding {
     let beyond_burst = cost.saturating_sub(u64::from(profile.budget.burst));
     let seconds = (beyond_burst * 60).div_ceil(u64::from(profile.budget.per_minute));
     let wait = if seconds == 0 { "no wait".to_owned() } else { format!("some {seconds} s") };
+    let is_deep = series.iter().any(|subscription| {
+        let reach = plan.venue().deep_pager(subscription, history(plan, subscription), UnixMillis::now());
+        reach.is_some() && plan.warmup(subscription) > profile.rows_max
+    });
+    let wait = if is_deep { "long, as some of it must be built of trades".to_owned() } else { wait };
     let detail = format!(
         "{} a minute, {} at once; the history of {} series costs {cost}: {wait} at the first start",
         profile.budget.per_minute,

@@ -17,20 +17,39 @@ use crate::clock::Clock;
 use crate::feed::News;
 use crate::feed::backoff::Backoff;
 use crate::feed::line::{Exchange, Line};
+use crate::rest::budget::Budget;
 use crate::venue::Subscription;
 use crate::venue::event::Event;
+use crate::venue::profile::Budget as Allowance;
 
 /// The pause between two connections to one venue: every venue allows two a second.
 const CONNECT_PAUSE: Duration = Duration::from_millis(500);
 
-/// Connects in turn, with a pause between two. Holds when the next may connect.
-#[derive(Debug, Default)]
-pub struct Doorway(Mutex<Option<UnixMillis>>);
+/// The pause before another attempt to replace a connection that is still good.
+const REPLACE_PAUSE: Duration = Duration::from_secs(30);
+/// How many connections may be opened to one address at once, and how many a minute: fewer than the least that any
+/// venue is known to allow (Kraken: about 150 in ten minutes, Binance: 300 in five).
+const CONNECTIONS: Allowance = Allowance { per_minute: 12, burst: 10, concurrent: 1, used: None };
+
+/// Lets the connections to one address be opened in turn, with a pause between two, and not too many of them: a feed
+/// that ends again and again after its first data must not shut the address out.
+#[derive(Debug)]
+pub struct Doorway {
+    budget: Budget,
+    /// When the next may connect.
+    next: Mutex<Option<UnixMillis>>,
+}
 
 impl Doorway {
+    /// A doorway that nobody has passed.
+    pub fn new(clock: Clock) -> Self {
+        Self { budget: Budget::new(CONNECTIONS, clock), next: Mutex::new(None) }
+    }
+
     /// Waits for its turn.
     async fn pass(&self, clock: Clock) {
-        let mut next = self.0.lock().await;
+        let mut next = self.next.lock().await;
+        self.budget.take(1).await;
         if let Some(next) = *next {
             clock.sleep_until(next).await;
         }
@@ -135,37 +154,62 @@ impl Keeper {
         }
     }
 
-    /// Reads the old connection until the new one has brought data, or the old one is over and the new one open.
+    /// Reads the old connection until the new one has brought data, or the old one is over and the new one open. While
+    /// no new one can be opened, the old one is good enough.
     async fn replace(&self, mut old: Line, backoff: &mut Backoff) -> Result<Line, String> {
-        let opening = self.open();
-        tokio::pin!(opening);
         let mut events = Vec::new();
+        let mut delay = Duration::ZERO;
         let mut new = loop {
-            tokio::select! {
-                opened = &mut opening => break opened?,
-                read = old.next(&mut events) => match read {
-                    Ok(()) => { self.hand_on(&mut events, backoff).await; }
-                    // What it would have told meanwhile is missing.
-                    Err(reason) => return Err(reason),
-                },
+            let opening = self.open_after(delay);
+            tokio::pin!(opening);
+            let opened = loop {
+                tokio::select! {
+                    opened = &mut opening => break opened,
+                    read = old.next(&mut events) => self.went(read, &mut events, backoff).await?,
+                }
+            };
+            match opened {
+                Ok(new) => break new,
+                Err(reason) => self.tell(News::Refused(reason)).await,
             }
+            delay = REPLACE_PAUSE;
         };
         loop {
             let mut fresh = Vec::new();
             tokio::select! {
                 read = new.next(&mut fresh) => {
-                    read?;
                     let has_data = fresh.iter().any(Event::is_data);
-                    self.hand_on(&mut fresh, backoff).await;
+                    self.went(read, &mut fresh, backoff).await?;
                     if has_data {
                         return Ok(new);
                     }
                 }
-                read = old.next(&mut events) => match read {
-                    Ok(()) => { self.hand_on(&mut events, backoff).await; }
-                    Err(_) => return Ok(new),
-                },
+                read = old.next(&mut events) => {
+                    if self.went(read, &mut events, backoff).await.is_err() {
+                        return Ok(new);
+                    }
+                }
             }
+        }
+    }
+
+    async fn open_after(&self, delay: Duration) -> Result<Line, String> {
+        self.exchange.clock.sleep(delay).await;
+        self.open().await
+    }
+
+    /// Hands on what a connection told that is being replaced, or that replaces one.
+    async fn went(
+        &self,
+        read: Result<(), String>,
+        events: &mut Vec<Event>,
+        backoff: &mut Backoff,
+    ) -> Result<(), String> {
+        read?;
+        match self.hand_on(events, backoff).await {
+            Some(Turn::Over(reason)) => Err(reason),
+            // It is being replaced already.
+            Some(Turn::Replace(_)) | None => Ok(()),
         }
     }
 

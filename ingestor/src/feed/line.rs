@@ -3,6 +3,7 @@
 //! It ends by itself only: when the venue or the network ends it, when nothing at all came for too long, when
 //! messages were lost, or when whoever watches it drops it. It never opens another.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub struct Line {
     carrier: Carrier,
     session: Box<dyn Session>,
     clock: Clock,
-    greetings: std::vec::IntoIter<String>,
+    greetings: VecDeque<String>,
     greet_at: UnixMillis,
     keep_alive_at: Option<UnixMillis>,
     heard_at: UnixMillis,
@@ -63,8 +64,9 @@ impl Line {
         let opening = Box::pin(Carrier::open(profile.transport, http, &address));
         let opened = clock.timeout(PATIENCE, opening).await;
         let mut carrier = opened.map_err(|_| format!("not open within {PATIENCE:?}"))??;
-        let mut greetings = session.greetings().into_iter();
-        for greeting in greetings.by_ref().take(GREETINGS_AT_ONCE) {
+        let mut greetings: VecDeque<String> = session.greetings().into();
+        let later = greetings.split_off(GREETINGS_AT_ONCE.min(greetings.len()));
+        for greeting in greetings {
             send(&mut carrier, *clock, greeting).await?;
         }
         let now = clock.now();
@@ -74,7 +76,7 @@ impl Line {
             carrier,
             session,
             clock: *clock,
-            greetings,
+            greetings: later,
             greet_at: now.after(GREETING_PAUSE),
             keep_alive_at,
             heard_at: now,
@@ -84,7 +86,7 @@ impl Line {
     }
 
     /// Waits for the next message, and reads it into `events`; none may be in it. Sends what is due meanwhile.
-    /// Not cancel-safe: a message that is being sent may be cut.
+    /// Cancel-safe, but for a message that is being sent: it may be sent again.
     ///
     /// # Errors
     ///
@@ -108,7 +110,7 @@ impl Line {
     /// When something is to be done though nothing comes.
     fn timer(&self) -> UnixMillis {
         let silent_at = self.heard_at.after(self.silence_max);
-        let greet_at = (!self.greetings.as_slice().is_empty()).then_some(self.greet_at);
+        let greet_at = (!self.greetings.is_empty()).then_some(self.greet_at);
         [greet_at, self.keep_alive_at, self.replace_at].into_iter().flatten().fold(silent_at, Ord::min)
     }
 
@@ -118,9 +120,10 @@ impl Line {
             return Err(format!("nothing came for {} s", self.silence_max.as_secs()));
         }
         if now >= self.greet_at
-            && let Some(greeting) = self.greetings.next()
+            && let Some(greeting) = self.greetings.front().cloned()
         {
             send(&mut self.carrier, self.clock, greeting).await?;
+            self.greetings.pop_front();
             self.greet_at = now.after(GREETING_PAUSE);
         }
         if self.keep_alive_at.is_some_and(|due| due <= now)

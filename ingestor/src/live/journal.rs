@@ -2,20 +2,23 @@
 
 use std::collections::HashSet;
 
-/// The most kinds that are remembered; more of them are not said at all.
-const KINDS_MAX: usize = 1_000;
-
 /// Remembers what was said.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Journal {
     said: HashSet<String>,
+    kinds_max: usize,
 }
 
 impl Journal {
+    /// Remembers so many kinds; more of them are not said at all.
+    pub fn new(kinds_max: usize) -> Self {
+        Self { said: HashSet::new(), kinds_max }
+    }
+
     /// Whether this is to be said: it was not said since it was over last.
     pub fn is_new(&mut self, kind: impl Into<String>) -> bool {
         let kind = kind.into();
-        if self.said.len() >= KINDS_MAX {
+        if self.said.len() >= self.kinds_max {
             return false;
         }
         self.said.insert(kind)
@@ -33,10 +36,10 @@ mod tests {
 
     #[test]
     fn each_kind_is_said_once_until_it_is_over() {
-        let mut journal = Journal::default();
+        let mut journal = Journal::new(100);
         assert_eq!(["a", "b", "a"].map(|kind| journal.is_new(kind)), [true, true, false]);
         assert!(journal.is_over("a") && !journal.is_over("a") && journal.is_new("a"));
-        let said = (0..2 * KINDS_MAX).filter(|kind| journal.is_new(kind.to_string())).count();
-        assert_eq!(said, KINDS_MAX - 2);
+        let said = (0..200).filter(|kind| journal.is_new(kind.to_string())).count();
+        assert_eq!(said, 100 - 2);
     }
 }

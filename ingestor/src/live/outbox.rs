@@ -164,18 +164,22 @@ impl Outbox {
     }
 
     /// Notes how far Redis holds each series after a reconnect: everything kept is to be sent again, and series of
-    /// which Redis lost more are rewound.
-    pub fn reconnected(&self, newest: &Newest) {
+    /// which Redis lost more are rewound. Answers with how many those are.
+    pub fn reconnected(&self, newest: &Newest) -> usize {
         let mut inner = self.inner();
+        let mut lost = 0;
         for sender in 0..inner.senders.len() {
             let slot = &inner.senders[sender];
             let held = newest.get(&slot.sender.series).copied();
-            if slot.state != State::Flowing || held < slot.floor {
+            let is_lost = slot.state == State::Flowing && held < slot.floor;
+            lost += usize::from(is_lost);
+            if slot.state != State::Flowing || is_lost {
                 inner.rewind(sender, held);
             }
         }
         inner.next = inner.first;
         inner.count();
+        lost
     }
 
     /// Rewinds the series that had no room, now that candles flow: Redis holds what it has acknowledged. Answers

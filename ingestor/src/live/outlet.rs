@@ -16,7 +16,7 @@ use candlewire_common::metrics::RedisMetrics;
 use candlewire_common::series::Series;
 use candlewire_common::time::UnixMillis;
 use redis::RedisError;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::backpressure::Hold;
@@ -75,19 +75,26 @@ impl Outlet {
     /// [`Fault::Usage`] when Redis has another layout of keys, or evicts streams.
     pub async fn run(mut self, stop: CancellationToken) -> Result<()> {
         loop {
-            let pause = self.step().await?;
+            let pause = tokio::select! {
+                biased;
+                // A node that hangs is not waited for. A batch whose answer was not waited for is sent again, which does
+                // no harm.
+                () = stop.cancelled() => break,
+                pause = self.step() => pause?,
+            };
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.pause(pause) => {}
             }
         }
         // A rewind or an outage is for the next process.
-        let farewell = Instant::now() + FAREWELL;
-        while self.outbox.waiting() > 0 && self.outage.is_none() && Instant::now() < farewell {
-            if self.step().await?.is_some() {
-                break;
-            }
-        }
+        let _ = timeout(FAREWELL, self.say_farewell()).await;
+        Ok(())
+    }
+
+    /// Sends what is left, as far as Redis takes it.
+    async fn say_farewell(&mut self) -> Result<(), Fault> {
+        while self.outbox.waiting() > 0 && self.outage.is_none() && self.step().await?.is_none() {}
         Ok(())
     }
 
@@ -121,7 +128,11 @@ impl Outlet {
     /// Connects again where that is needed, and looks whether there is room.
     async fn prepare(&mut self) -> Result<Option<Hold>, ReconnectError> {
         if let Some(newest) = self.stream.reconnect(&self.series).await? {
-            self.outbox.reconnected(&newest);
+            let lost = self.outbox.reconnected(&newest);
+            if lost > 0 {
+                let stream = &self.stream.bounds().stream;
+                tracing::warn!("redis has lost candles of {lost} series of {stream}: they are fetched again");
+            }
         }
         Ok(self.stream.look().await?)
     }

@@ -20,6 +20,10 @@ use crate::venue::answer::Failure;
 const SAY_EVERY: Duration = Duration::from_mins(1);
 /// How many series are named in one line.
 const NAMED: usize = 3;
+/// How many kinds of faults are remembered: a few for each series.
+const KINDS_MAX: usize = 10_000;
+/// How many kinds of unknown messages are said.
+const MESSAGES_MAX: usize = 20;
 /// What the journal calls a REST that does not answer.
 const REST_AWAY: &str = "REST does not answer";
 
@@ -29,6 +33,8 @@ pub struct Reporter {
     name: &'static str,
     metrics: VenueMetrics,
     journal: Journal,
+    /// What messages of no known kind were said; a venue may have any number of kinds.
+    messages: Journal,
     /// When the venue was last said to want fewer requests.
     limited_said: Option<UnixMillis>,
     stale: BTreeSet<String>,
@@ -39,8 +45,9 @@ pub struct Reporter {
 impl Reporter {
     /// Has nothing said yet.
     pub fn new(name: &'static str) -> Self {
-        let (metrics, journal) = (VenueMetrics::new(name), Journal::default());
-        Self { name, metrics, journal, limited_said: None, stale: BTreeSet::new(), stale_said: None }
+        let (metrics, journal, messages) =
+            (VenueMetrics::new(name), Journal::new(KINDS_MAX), Journal::new(MESSAGES_MAX));
+        Self { name, metrics, journal, messages, limited_said: None, stale: BTreeSet::new(), stale_said: None }
     }
 
     /// A connection stands, `again` after it had been lost.
@@ -161,7 +168,7 @@ impl Reporter {
 
     /// A message is of no known kind.
     pub fn unknown(&mut self, kind: &str) {
-        if self.journal.is_new(format!("message {kind}")) {
+        if self.messages.is_new(kind) {
             tracing::warn!(venue = self.name, "{} sent a message that is not known: {kind:?}", self.name);
         }
     }

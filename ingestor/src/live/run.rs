@@ -210,16 +210,17 @@ pub fn spawn(
     let outboxes = Outboxes::new(config, &plans, &attentions);
     outboxes.spawn(config, target, clock, stop, tasks);
     let mut budgets: HashMap<Url, Arc<Budget>> = HashMap::new();
+    let mut doorways: HashMap<Url, Arc<Doorway>> = HashMap::new();
     for (plan, attention) in plans.into_iter().zip(attentions) {
         let (rest, feed) = (rest_url(plan.source, plan.venue.as_ref())?, feed_url(plan.source, plan.venue.as_ref())?);
         let allowance = plan.venue.profile().budget;
         let budget = budgets.entry(rest.clone()).or_insert_with(|| Arc::new(Budget::new(allowance, clock)));
         let client = RestClient::new(Arc::clone(&plan.venue), rest, Arc::clone(budget), clock)?;
         let http = http_client(plan.venue.as_ref(), &feed)?;
+        let doorway = Arc::clone(doorways.entry(feed.clone()).or_insert_with(|| Arc::new(Doorway::new(clock))));
         let exchange = Exchange { venue: Arc::clone(&plan.venue), base: feed, http, clock };
         let mut tracks = tracks(config, &plan, &outboxes)?;
         let (news, heard) = mpsc::channel(NEWS_MAX);
-        let doorway = Arc::<Doorway>::default();
         let mut connections = Vec::new();
         for (number, series) in shares(&plan).into_iter().enumerate() {
             let renew = Arc::<Notify>::default();

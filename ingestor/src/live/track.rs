@@ -65,15 +65,9 @@ impl Track {
     /// Begins anew where its candles were not taken or were lost; answers with whether it did.
     pub fn take_rewind(&mut self, now: UnixMillis) -> bool {
         let Some(Rewind { held }) = self.outbox.take_rewind(self.sender) else { return false };
-        let (series, was_warming) = (&self.series, self.sequence.is_warming());
-        match held {
-            Some(held) if was_warming => tracing::debug!(series = %series, "{series} goes on after {}", held.rfc3339()),
-            Some(held) => tracing::warn!(
-                series = %series,
-                "redis holds {series} up to {}: what follows is fetched again", held.rfc3339()
-            ),
-            None => tracing::debug!(series = %series, "redis holds nothing of {series}"),
-        }
+        let series = &self.series;
+        let start = held.map_or_else(|| "anew".to_owned(), |held| format!("after {}", held.rfc3339()));
+        tracing::debug!(series = %series, "{series} begins {start}");
         self.sequence.resume(held, now);
         if let Some(held) = held {
             for derived in &mut self.derived {

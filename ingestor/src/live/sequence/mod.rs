@@ -40,6 +40,9 @@ use crate::venue::{Live, Span};
 
 /// The most closed candles that wait for an older one; later ones come back by REST.
 const WAITING_MAX: usize = 1_000;
+/// For how many candles nobody may trade, where empty ones are left out, and for how long at least.
+const QUIET_CANDLES: u32 = 30;
+const QUIET_AT_LEAST: Duration = Duration::from_hours(1);
 /// How many candles with trades REST must have shown, of which the feed told nothing, until the feed counts as dead;
 /// twice as many each time that another connection did not help.
 const UNHEARD_MAX: u32 = 3;
@@ -330,13 +333,16 @@ impl Sequence {
     /// When the series becomes stale; `None` where it is, or where nothing needs to happen.
     fn stale_at(&self) -> Option<UnixMillis> {
         let next = self.next()?;
-        if self.is_stale || self.rules.omits_empty {
+        if self.is_stale {
             return None;
         }
         // The end of the next candle is one timeframe after the last one's.
         let grid = self.rules.grid;
         let overdue = self.rules.calendar.opens_after(grid.after(grid.after(next))).after(self.rules.grace);
         // One that has just got on, if only by a resume, is catching up.
-        Some(overdue.max(self.moved.1.after(grid.timeframe().duration() * 2)))
+        let overdue = overdue.max(self.moved.1.after(grid.timeframe().duration() * 2));
+        // Where nobody trades for a while, there is nothing; for long, there is something wrong.
+        let quiet = (grid.timeframe().duration() * QUIET_CANDLES).max(QUIET_AT_LEAST);
+        Some(if self.rules.omits_empty { self.rules.calendar.opens_after(overdue.after(quiet)) } else { overdue })
     }
 }

@@ -163,13 +163,13 @@ mod tests {
         }
         assert_eq!(times, (1..=2_000).map(|minute| minute * MINUTE_MS).collect::<Vec<_>>());
         assert!(costs.is_sorted_by(|a, b| a >= b), "{costs:?}");
-        assert_eq!((costs.len(), costs.iter().filter(|cost| **cost == 2).count()), (20, 6));
+        assert_eq!((costs.len(), costs.iter().filter(|cost| **cost == 2).count()), (20, 10));
     }
 
     #[test]
     fn newer_spans_need_no_history() {
         let now = UnixMillis(2_000 * MINUTE_MS);
-        let span = Span { first: UnixMillis(600 * MINUTE_MS), last: UnixMillis(1_999 * MINUTE_MS) };
+        let span = Span { first: UnixMillis(1_001 * MINUTE_MS), last: UnixMillis(1_999 * MINUTE_MS) };
         assert!(Okx::Recent.deep_pager(&subscription(), span, now).is_none());
     }
 
