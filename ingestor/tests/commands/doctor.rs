@@ -86,7 +86,7 @@ async fn where_all_is_well_each_thing_has_its_line() -> Result<()> {
             assert_eq!(without_numbers(one(&lines, &start)?), without_numbers(&format!("{start}2026-01-14T00:00:00Z")));
         }
         expect(&lines, &format!("ok {name} feed at {feed}: subscribed after "), &[" ms"])?;
-        expect(&lines, &format!("ok {name} budget: "), &[" a second", "the history of 4 series costs "])?;
+        expect(&lines, &format!("ok {name} budget: "), &[" a minute", "the history of 4 series costs "])?;
         assert_eq!(venue.violations(), Vec::<String>::new());
     }
     assert_eq!(lines.last().map(String::as_str), Some("0 faults, 0 warnings"));
