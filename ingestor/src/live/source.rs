@@ -143,8 +143,9 @@ impl Source {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 () = self.attention.notified() => self.take_rewinds(),
-                Some((number, news)) = self.news.recv() => self.hear(number, news),
+                // Answers are few: a feed that floods must not keep them waiting.
                 Some(delivery) = self.results.recv() => self.take(delivery),
+                Some((number, news)) = self.news.recv() => self.hear(number, news),
                 () = self.clock.sleep_until(wake) => {}
             }
         }
