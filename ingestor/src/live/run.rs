@@ -268,7 +268,7 @@ fn tracks(config: &Config, plan: &Plan<'_>, outboxes: &Outboxes) -> Result<Vec<T
         let timeframe = subscription.timeframe;
         let rules = Rules {
             grid: Grid::new(timeframe, profile.week),
-            closing: if *is_built { Closing::Marked } else { profile.closing },
+            closing: if *is_built { Closing::Marked } else { plan.venue.closing(timeframe) },
             live: if *is_built { Live::Bars } else { plan.venue.live(timeframe) },
             omits_empty: profile.omits_empty,
             calendar: profile.hours,

@@ -199,7 +199,7 @@ impl Source {
         self.follow_all(index, steps, now);
         let sequence = &mut self.tracks[index].sequence;
         if let Some(want) = sequence.wants(now) {
-            let is_timed = matches!(sequence.rules().closing, Closing::Followed { .. });
+            let is_timed = matches!(sequence.rules().closing, Closing::Followed { patience: Some(_) });
             if want.purpose == Purpose::Confirm && is_timed && !self.walks.has_spare() {
                 sequence.unconfirmed();
             }

@@ -37,7 +37,7 @@ use crate::venue::answer::{Failure, Request, Row};
 use crate::venue::built::BuiltPager;
 use crate::venue::event::Event;
 use crate::venue::pager::{Pager, RangePager};
-use crate::venue::profile::Profile;
+use crate::venue::profile::{Closing, Profile};
 
 /// What is wanted of a venue: the candles of one symbol in one timeframe.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -78,6 +78,11 @@ pub trait Venue: fmt::Debug + Send + Sync {
 
     /// What its feed carries for a timeframe.
     fn live(&self, timeframe: Timeframe) -> Live;
+
+    /// How it tells that a candle of a timeframe is closed.
+    fn closing(&self, _timeframe: Timeframe) -> Closing {
+        self.profile().closing
+    }
 
     /// What authorises requests and connections, sent as the `authorization` header.
     fn authorization(&self) -> Option<SecretString> {

@@ -53,8 +53,8 @@ pub enum Closing {
     /// Its feed goes on to the next candle; what it told of the one before counts after `patience` unless REST
     /// has confirmed or corrected it by then.
     Followed {
-        /// How long REST is waited for.
-        patience: Duration,
+        /// How long REST is waited for; `None`: until the grace period is over, as what the feed told may lack the last.
+        patience: Option<Duration>,
     },
     /// Only its REST tells.
     Rest,

@@ -58,7 +58,11 @@ impl Sequence {
         if open_time <= settled || self.waiting.contains_key(&open_time) {
             return None;
         }
-        let patience = if cue.unconfirmed { OVERTAKEN } else { patience };
-        Some(cue.at.after(patience))
+        let grace_over = self.rules.grid.after(open_time).after(self.rules.grace);
+        Some(match patience {
+            Some(_) if cue.unconfirmed => cue.at.after(OVERTAKEN),
+            Some(patience) => cue.at.after(patience),
+            None => grace_over.max(cue.at.after(OVERTAKEN)),
+        })
     }
 }

@@ -44,12 +44,7 @@ impl Sequence {
         if self.settled().is_some_and(|settled| open_time <= settled) {
             return Err(Refused::Forming);
         }
-        if self.rules.live == Live::Trades {
-            // Its own trades tell more.
-            self.observed.happened(open_time);
-        } else {
-            self.observed.bar(open_time, bar);
-        }
+        self.observed.bar(open_time, bar);
         self.moved_on(open_time, now);
         Err(Refused::Forming)
     }

@@ -15,7 +15,7 @@ use crate::venue::event::Trade;
 use crate::venue::profile::{Closing, Hours, Week};
 use crate::venue::{Live, Span};
 
-const SOON: Closing = Closing::Followed { patience: Duration::from_millis(250) };
+const SOON: Closing = Closing::Followed { patience: Some(Duration::from_millis(250)) };
 
 fn rules(closing: Closing) -> Rules {
     Rules {
@@ -251,7 +251,7 @@ fn what_the_feed_told_takes_its_place_unless_rest_corrects_it_in_time() {
 
 #[test]
 fn a_bar_of_trades_takes_its_place_only_where_none_was_missed() {
-    let closing = Closing::Followed { patience: Duration::from_millis(80) };
+    let closing = Closing::Followed { patience: None };
     for (connected, overtaken, whole) in [(at(10, 0), false, true), (at(10, 1), false, false), (at(10, 0), true, false)]
     {
         let mut sequence = Sequence::new(Rules { live: Live::Trades, ..rules(closing) });

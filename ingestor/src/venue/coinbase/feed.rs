@@ -1,7 +1,6 @@
 //! Channels `candles` and `market_trades`, subscribed after connecting.
 //!
-//! All candles are built of trades. Those of five minutes, which the feed has too, come once a second and may lack the
-//! last one's trades: they tell that time moves on. Messages are numbered over all channels: a number that is not the next means that some were lost.
+//! Products wanted in five minutes have their candles, the others are built of trades. Messages are numbered over all channels: a number that is not the next means that some were lost.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,9 +24,9 @@ pub(super) const CANDLES_TIMEFRAME: Timeframe = Timeframe::M5;
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Feed {
-    /// Products.
+    /// Products whose trades are wanted.
     trades: Vec<Symbol>,
-    /// Those whose candles of five minutes are wanted.
+    /// Products whose candles are wanted.
     candles: Vec<Symbol>,
     /// The number of the last message.
     number: Option<i64>,
@@ -78,11 +77,9 @@ impl Feed {
     pub(super) fn new(subscriptions: &[Subscription]) -> Self {
         let (mut trades, mut candles) = (Vec::new(), Vec::new());
         for Subscription { symbol, timeframe } in subscriptions {
-            if !trades.contains(symbol) {
-                trades.push(symbol.clone());
-            }
-            if *timeframe == CANDLES_TIMEFRAME {
-                candles.push(symbol.clone());
+            let products = if *timeframe == CANDLES_TIMEFRAME { &mut candles } else { &mut trades };
+            if !products.contains(symbol) {
+                products.push(symbol.clone());
             }
         }
         Self { trades, candles, number: None }
@@ -268,7 +265,7 @@ mod tests {
     fn heartbeats_come_first_then_each_product_where_it_belongs() {
         let greetings = [
             r#"{"type":"subscribe","channel":"heartbeats"}"#,
-            r#"{"type":"subscribe","channel":"market_trades","product_ids":["BTC-USD","ETH-USD","SOL-USD"]}"#,
+            r#"{"type":"subscribe","channel":"market_trades","product_ids":["BTC-USD","SOL-USD"]}"#,
             r#"{"type":"subscribe","channel":"candles","product_ids":["BTC-USD","ETH-USD"]}"#,
         ];
         assert_eq!(feed().greetings(), greetings);

@@ -24,7 +24,7 @@ static PROFILE: Profile = Profile {
     rest_url: "https://api.coinbase.com",
     feed_url: "wss://advanced-trade-ws.coinbase.com",
     transport: Transport::WebSocket,
-    closing: Closing::Followed { patience: Duration::from_millis(80) },
+    closing: Closing::Followed { patience: Some(Duration::from_millis(80)) },
     omits_empty: true,
     hours: Hours::Always,
     rows_max: 300,
@@ -46,8 +46,16 @@ impl Venue for Coinbase {
         name(timeframe)
     }
 
-    fn live(&self, _timeframe: Timeframe) -> Live {
-        Live::Trades
+    fn live(&self, timeframe: Timeframe) -> Live {
+        if timeframe == feed::CANDLES_TIMEFRAME { Live::Bars } else { Live::Trades }
+    }
+
+    fn closing(&self, timeframe: Timeframe) -> Closing {
+        match self.live(timeframe) {
+            // They come once a second: the last one of a candle may lack its last trades.
+            Live::Bars => Closing::Followed { patience: None },
+            Live::Trades | Live::Prices => PROFILE.closing,
+        }
     }
 
     fn session(&self, subscriptions: &[Subscription]) -> Box<dyn Session> {

@@ -31,7 +31,7 @@ static PROFILE: Profile = Profile {
     rest_url: "https://api.kraken.com",
     feed_url: "wss://ws.kraken.com",
     transport: Transport::WebSocket,
-    closing: Closing::Followed { patience: Duration::from_millis(80) },
+    closing: Closing::Followed { patience: Some(Duration::from_millis(80)) },
     omits_empty: false,
     hours: Hours::Always,
     rows_max: 720,

@@ -333,12 +333,12 @@ impl Simulation {
 }
 
 fn settings() -> impl Strategy<Value = Setting> {
-    let soon = Closing::Followed { patience: Duration::from_millis(250) };
+    let soon = Closing::Followed { patience: Some(Duration::from_millis(250)) };
     let kinds = [
         (Closing::Marked, Live::Bars),
         (soon, Live::Bars),
         (soon, Live::Trades),
-        (Closing::Followed { patience: Duration::from_millis(80) }, Live::Trades),
+        (Closing::Followed { patience: None }, Live::Trades),
         (Closing::Rest, Live::Prices),
     ];
     let faults = proptest::sample::subsequence(Fault::ALL.to_vec(), 0..=Fault::ALL.len());
