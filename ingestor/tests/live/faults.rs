@@ -88,6 +88,30 @@ async fn every_fault(kind: VenueKind) -> Result<()> {
     Ok(())
 }
 
+/// Coinbase's feed has candles of five minutes, which it does not mark as closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn coinbases_five_minutes_are_published_whatever_happens() -> Result<()> {
+    let redis = RedisServer::start(RedisOptions::default()).await?;
+    let script = |fault| Script::none().with(fault);
+    let (from, to) = (BEGIN + 7 * MINUTE + 25_000, BEGIN + 18 * MINUTE + 35_000);
+    let faults = [
+        ("none", Script::none()),
+        ("silent venue", script(Fault::silent_venue(from, to))),
+        ("lags", script(Fault::rest_lag(from, to, 90_000)).with(Fault::socket_cut(from + MINUTE, Cut::Close))),
+    ];
+    let runs = faults.into_iter().map(|(name, script)| {
+        let redis = &redis;
+        async move {
+            let wanted = Wanted::minutes(VenueKind::Coinbase, &name.replace(' ', "-"));
+            let bench = Bench::start(redis, Wanted { timeframes: r#"["5m"]"#, ..wanted }, script).await?;
+            let engine = bench.engine()?;
+            bench.expect_all(SYMBOL, Timeframe::M5, BEGIN + 30 * MINUTE).await.context(name)?;
+            engine.stop().await
+        }
+    });
+    join_all(runs).await.into_iter().collect()
+}
+
 async fn one_fault(redis: &RedisServer, kind: VenueKind, name: &str, script: Script) -> Result<()> {
     let bench = Bench::start(redis, Wanted::minutes(kind, &name.replace(' ', "-")), script).await?;
     let engine = bench.engine()?;
