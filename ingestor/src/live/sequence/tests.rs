@@ -387,6 +387,39 @@ fn what_failed_is_asked_again_once_the_feed_is_back() {
 }
 
 #[test]
+fn nothing_is_given_up_on_while_rest_does_not_answer() {
+    let mut sequence = following(rules(Closing::Marked));
+    assert_eq!(close(&mut sequence, 12, 1, at(13, 0)), [Step::Gap(span(10, 11)), Step::Stale]);
+    let mut steps = Vec::new();
+    for minute in 14..40 {
+        let now = at(minute, 0);
+        let want = sequence.wants(now).unwrap();
+        let id = sequence.ask(want, now);
+        sequence.ended(id, Ended::Failed, now, &mut steps);
+        sequence.advance(now, &mut steps);
+    }
+    // The first answer after it may come from a REST that is still behind: its patience begins there.
+    assert_eq!(answer(&mut sequence, at(40, 0), &[]), []);
+    assert_eq!(advance(&mut sequence, at(44, 59_999)), []);
+    steps.retain(|step| !matches!(step, Step::Stale));
+    assert_eq!(steps, []);
+    let passed_over = [Step::Hole(span(10, 11)), Step::Fresh, published(12, 1, Learned::Feed)];
+    assert_eq!(advance(&mut sequence, at(45, 0)), passed_over);
+}
+
+#[test]
+fn a_row_is_judged_by_the_venues_clock_where_that_is_behind() {
+    for (venue_time, believed) in [(None, true), (Some(at(11, 4_000)), false), (Some(at(11, 5_000)), true)] {
+        let mut sequence = following(rules(Closing::Marked));
+        let now = at(11, 5_000);
+        let id = sequence.ask(sequence.wants(now).unwrap(), now);
+        let mut steps = Vec::new();
+        sequence.rows(id, &[row(10, 1, RowState::Unsaid)], venue_time, now, &mut steps, |_| ());
+        assert_eq!(steps == [published(10, 1, Learned::Rest)], believed, "{venue_time:?}");
+    }
+}
+
+#[test]
 fn candles_beyond_what_may_wait_come_back_by_rest() {
     let mut sequence = following(rules(Closing::Marked));
     let last = 11 + i64::try_from(WAITING_MAX).unwrap();
