@@ -32,18 +32,14 @@ impl Derived {
         Ok(Self { series, base, target, aggregator, last: None, complete_from: None })
     }
 
-    /// Notes that the series goes on after `held`: what lies between did not go by.
+    /// Notes that the series goes on after `held`, as after a restart or a hole: what lies between did not go by, and what
+    /// would hold any of it is not told.
     pub fn resume(&mut self, held: UnixMillis) {
         if self.last.is_none_or(|last| held > last)
             && let Ok(fresh) = Self::new(self.series, self.base, self.target)
         {
             *self = Self { complete_from: Some(self.base.close_time(held)), ..fresh };
         }
-    }
-
-    /// Notes that candles up to `last` were passed over: what would hold them is not told.
-    pub fn pass_over(&mut self, last: UnixMillis) {
-        self.resume(last);
     }
 
     /// Takes the next candle of the series. One that went by before changes nothing.
@@ -85,7 +81,7 @@ mod tests {
         assert_eq!(push(&mut derived, 38..46), [(40, "0.5".to_owned())]);
         derived.resume(UnixMillis(49 * 60_000));
         assert_eq!(push(&mut derived, 50..57), [(50, "0.5".to_owned())]);
-        derived.pass_over(UnixMillis(57 * 60_000));
+        derived.resume(UnixMillis(57 * 60_000));
         assert_eq!(push(&mut derived, 58..65), [(60, "0.5".to_owned())]);
     }
 }

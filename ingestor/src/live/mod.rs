@@ -5,6 +5,7 @@
 //! series' partition, which an [`outlet`] empties into the stream. No part waits for another: a source
 //! never for Redis, an outlet never for a venue.
 
+pub mod connection;
 pub mod derived;
 pub mod journal;
 pub mod metrics;

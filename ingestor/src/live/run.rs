@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use candlewire_common::aggregate::Aggregator;
 use candlewire_common::config::{Config, SourceConfig};
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::exit::{Fault, Outcome};
@@ -26,13 +27,14 @@ use crate::clock::Clock;
 use crate::feed::keeper::{Doorway, Keeper};
 use crate::feed::line::Exchange;
 use crate::grid::Grid;
+use crate::live::connection::Connection;
 use crate::live::derived::Derived;
 use crate::live::metrics::{LastClose, SentMetrics};
 use crate::live::outbox::{Outbox, ROOM, Sender};
 use crate::live::outlet::Outlet;
 use crate::live::progress::WarmupProgress;
 use crate::live::sequence::{Rules, Sequence};
-use crate::live::source::{Connection, Parts, Source};
+use crate::live::source::{Parts, Source};
 use crate::live::track::Track;
 use crate::live::walks::Walks;
 use crate::live::warmup;
@@ -186,7 +188,7 @@ fn check_timeframes(number: usize, source: &SourceConfig, venue: &dyn Venue) -> 
     }
     let Some(base) = source.timeframes.iter().min() else { return Ok(()) };
     for target in &source.derive {
-        Derived::new(0, *base, *target).map_err(|error| Fault::Usage(format!("sources[{number}].derive: {error}")))?;
+        Aggregator::new(*base, *target).map_err(|error| Fault::Usage(format!("sources[{number}].derive: {error}")))?;
     }
     Ok(())
 }

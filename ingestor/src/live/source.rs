@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::feed::News;
+use crate::live::connection::{Connection, State};
 use crate::live::progress::WarmupProgress;
 use crate::live::reporter::Reporter;
 use crate::live::sequence::{Ended, Learned, Purpose, Step};
@@ -32,35 +33,6 @@ use crate::venue::{Live, Venue, any_pager};
 const IDLE: Duration = Duration::from_hours(1);
 /// How long a connection is given until it is taken to bring every trade.
 const SETTLED: Duration = Duration::from_secs(5);
-
-/// A connection, as its source sees it.
-#[derive(Debug)]
-pub struct Connection {
-    /// Asks for another one.
-    pub renew: Arc<Notify>,
-    /// The series it carries.
-    pub series: Vec<usize>,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// It never stood.
-    New,
-    /// It stands since then, but may not bring everything yet.
-    Up(UnixMillis),
-    /// It brings everything.
-    Complete,
-    /// It is over.
-    Down,
-}
-
-impl Connection {
-    /// A connection that is not open yet.
-    pub fn new(renew: Arc<Notify>, series: Vec<usize>) -> Self {
-        Self { renew, series, state: State::New }
-    }
-}
 
 /// One venue's source.
 #[derive(Debug)]
@@ -329,7 +301,7 @@ impl Source {
 
     fn set(&mut self, number: usize, state: State) {
         self.connections[number].state = state;
-        let all = self.connections.iter().all(|connection| matches!(connection.state, State::Up(_) | State::Complete));
+        let all = self.connections.iter().all(Connection::stands);
         self.reporter.up(all);
     }
 

@@ -58,7 +58,7 @@ impl Track {
     /// Notes that candles up to `last` were passed over.
     pub fn pass_over(&mut self, last: UnixMillis) {
         for derived in &mut self.derived {
-            derived.pass_over(last);
+            derived.resume(last);
         }
     }
 

@@ -36,7 +36,7 @@ async fn kraken_sends_snapshot_updates_and_heartbeats() {
     let venue = venue(VenueKind::Kraken, 60, Script::none()).await;
     let mut client = Client::open(&venue, "/v2").await;
     client.find(|value| value["channel"] == "status").await;
-    let subscribe = r#"{"method":"subscribe","params":{"channel":"ohlc","symbol":["BTC/USD","XXX/USD"],"interval":1,"snapshot":true},"req_id":121}"#;
+    let subscribe = r#"{"method":"subscribe","params":{"channel":"ohlc","symbol":["BTC/USD","NONE/USD"],"interval":1,"snapshot":true},"req_id":121}"#;
     client.say(subscribe).await;
     let ack = client.find(|value| value["success"] == true).await;
     assert_eq!((&ack["req_id"], &ack["result"]["symbol"]), (&121.into(), &"BTC/USD".into()));
