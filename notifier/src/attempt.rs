@@ -1,23 +1,25 @@
-//! One attempt: from a job that was taken to a job that is settled.
+//! One attempt: from jobs that were taken, one or those of a digest, to jobs that are settled.
 //!
-//! Owns the order of things: too old, disabled, deliver, decide, settle. The settlement is tried until
+//! Owns the order of things: too old, disabled, pace, deliver, decide, settle. The settlement is tried until
 //! Redis takes it; should the process end before, the lease ends and the job is taken again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use candlewire_common::backoff;
-use candlewire_common::config::MaxAge;
+use candlewire_common::config::{MaxAge, QuietManner};
 use candlewire_common::connection::describe;
+use candlewire_common::signal::Signal;
 use candlewire_common::time::UnixMillis;
 use redis::RedisError;
 use tokio::time::{Instant, sleep};
 
 use crate::alert::Alert;
-use crate::channel::{Channel, Message};
+use crate::channel::Channel;
 use crate::failure::{DeliverError, Next};
 use crate::ledger::Ledger;
-use crate::queue::{Job, Queue, Settlement};
+use crate::message::{Content, Message};
+use crate::queue::{Experience, Job, Pace, Permit, Queue, Settlement};
 use crate::recipient::Recipient;
 use crate::schedule::Schedule;
 use crate::trouble::Trouble;
@@ -25,6 +27,8 @@ use crate::trouble::Trouble;
 /// How long an alert that never gets too old waits while its recipient is disabled, before it is
 /// looked at again.
 const HELD: Duration = Duration::from_hours(1);
+/// How long an alert waits where Redis does not say whether it may be sent.
+const UNPACED: Duration = Duration::from_secs(1);
 
 /// What makes attempts for one recipient.
 #[derive(Clone)]
@@ -33,6 +37,8 @@ pub(crate) struct Attempts {
     pub(crate) recipient: Arc<Recipient>,
     /// Where the jobs are.
     pub(crate) queue: Queue,
+    /// How fast it may be told; `None`: at any pace.
+    pub(crate) pace: Option<Pace>,
     /// When to try again.
     pub(crate) schedule: Schedule,
     /// How long one attempt may take.
@@ -45,7 +51,7 @@ pub(crate) struct Attempts {
     pub(crate) trouble: Trouble,
 }
 
-/// How an attempt ended.
+/// How an attempt ended for one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Report {
     /// The job's id.
@@ -58,13 +64,199 @@ pub(crate) struct Report {
     pub(crate) refusal: Option<String>,
 }
 
+/// What comes of an attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// How it ended for each job.
+    pub(crate) reports: Vec<Report>,
+    /// How long nothing more may be sent.
+    pub(crate) pause: Duration,
+}
+
+/// A job and what is to become of it.
+struct Decided {
+    job: Job,
+    settlement: Settlement,
+    experience: Experience,
+    refusal: Option<String>,
+}
+
+impl Decided {
+    fn silently(job: Job, settlement: Settlement) -> Self {
+        Self { job, settlement, experience: Experience::Nothing, refusal: None }
+    }
+}
+
 impl Attempts {
-    /// Brings a job one step further. Cancelled half-way, the job is taken again after its lease.
-    pub(crate) async fn run(self, job: Job, is_disabled: bool) -> Report {
-        let (settlement, refusal) = self.outcome(&job, is_disabled).await;
+    /// Brings jobs one step further, all that are to be sent in one message. Cancelled half-way, they are taken again
+    /// after their lease.
+    pub(crate) async fn run(self, jobs: Vec<Job>, is_disabled: bool) -> Outcome {
+        let (mut decided, mut waiting) = (Vec::new(), Vec::new());
+        for job in jobs {
+            match self.before(&job, is_disabled) {
+                Some(settlement) => decided.push(Decided::silently(job, settlement)),
+                None => waiting.push(job),
+            }
+        }
+        let mut pause = Duration::ZERO;
+        if !waiting.is_empty() {
+            decided.extend(self.send(waiting, &mut pause).await);
+        }
+        let mut reports = Vec::with_capacity(decided.len());
+        for decided in decided {
+            reports.push(self.settle(decided).await);
+        }
+        Outcome { reports, pause }
+    }
+
+    /// What becomes of a job without an attempt; `None`: one is to be made.
+    fn before(&self, job: &Job, is_disabled: bool) -> Option<Settlement> {
+        let signal = match &job.signal {
+            Ok(signal) => signal,
+            Err(error) => {
+                let answer = format!("the stored alert is unreadable: {error}");
+                let (attempts, in_doubt) = (job.attempts, job.in_doubt);
+                return Some(Settlement::Dead { answer, attempts, in_doubt, disables: false });
+            }
+        };
+        // What somebody asked for is sent however old it is.
+        let limit = self.max_age.limit(signal.series.timeframe()).filter(|_| !job.is_redriven);
+        let age = self.age(signal, UnixMillis::now());
+        if limit.is_some_and(|limit| age > limit) {
+            return Some(Settlement::Expired);
+        }
+        // It waits for somebody to enable the recipient, until it is too old. One millisecond more, so that it is too
+        // old then.
+        let delay = limit.map_or(HELD, |limit| limit.saturating_sub(age) + Duration::from_millis(1)).min(HELD);
+        let again = Settlement::Again { delay, attempts: job.attempts, in_doubt: job.in_doubt };
+        is_disabled.then_some(again)
+    }
+
+    /// How long ago the signal's candle closed. The hours in which its recipient had it held do not count.
+    fn age(&self, signal: &Signal, now: UnixMillis) -> Duration {
+        let close = signal.close_time();
+        let quiet = self.recipient.quiet().filter(|quiet| quiet.manner != QuietManner::Silent);
+        now.since(close).saturating_sub(quiet.map_or(Duration::ZERO, |quiet| quiet.within(close, now)))
+    }
+
+    /// Makes the attempt.
+    async fn send(&self, jobs: Vec<Job>, pause: &mut Duration) -> Vec<Decided> {
+        let again = |job: Job, delay: Duration| {
+            let settlement = Settlement::Again { delay, attempts: job.attempts, in_doubt: job.in_doubt };
+            Decided::silently(job, settlement)
+        };
+        match self.permit().await {
+            Permit::Given { next_in } => *pause = next_in,
+            Permit::Wait(wait) => {
+                *pause = wait;
+                return jobs.into_iter().map(|job| again(job, wait)).collect();
+            }
+        }
+        let alerts: Vec<Alert> =
+            jobs.iter().filter_map(|job| job.signal.as_ref().ok()).cloned().map(Alert::of).collect();
+        let content = match alerts.as_slice() {
+            [alert] => Content::One(alert),
+            alerts => Content::Digest(alerts),
+        };
+        let message = Message {
+            content,
+            wording: &self.recipient.wording,
+            may_repeat: jobs.iter().any(|job| job.in_doubt),
+            is_silent: self.recipient.is_silent(UnixMillis::now()),
+        };
+        let began = Instant::now();
+        let outcome = self.recipient.channel.deliver(&message, self.timeout).await;
+        self.ledger.attempted(&outcome, began.elapsed());
+        let error = match outcome {
+            Ok(()) => {
+                for alert in &alerts {
+                    self.ledger.accepted(&alert.signal);
+                }
+                let name = self.recipient.name();
+                for job in &jobs {
+                    tracing::debug!(recipient = name, "delivered {} to {name}", job.id);
+                }
+                let mut experience = Experience::Accepted;
+                let decided = jobs.into_iter().map(|job| Decided {
+                    experience: std::mem::replace(&mut experience, Experience::Nothing),
+                    ..Decided::silently(job, Settlement::Delivered)
+                });
+                return decided.collect();
+            }
+            Err(error) => error,
+        };
+        self.heed(&error, pause).await;
+        let mut experience = if error.is_retryable() {
+            Experience::Failed(error.to_string())
+        } else {
+            Experience::Refused(error.to_string())
+        };
+        let mut decided = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let experience = std::mem::replace(&mut experience, Experience::Nothing);
+            decided.push(self.after(job, &error, experience));
+        }
+        decided
+    }
+
+    /// Whether a message may be sent now.
+    async fn permit(&self) -> Permit {
+        let Some(pace) = &self.pace else { return Permit::Given { next_in: Duration::ZERO } };
+        pace.take().await.unwrap_or(Permit::Wait(UNPACED))
+    }
+
+    fn after(&self, job: Job, error: &DeliverError, experience: Experience) -> Decided {
+        let answer = error.to_string();
+        tracing::debug!(recipient = self.recipient.name(), "{} not delivered: {answer}", job.id);
+        let attempts = job.attempts + 1;
+        let in_doubt = job.in_doubt || error.is_in_doubt();
+        let dead = |disables| Settlement::Dead { answer: answer.clone(), attempts, in_doubt, disables };
+        let settlement = match error.next(attempts, &self.schedule) {
+            Next::Retry(delay) => Settlement::Again { delay, attempts, in_doubt },
+            Next::Wait(delay) => {
+                let settlement = Settlement::Again { delay, attempts: job.attempts, in_doubt: job.in_doubt };
+                return Decided::silently(job, settlement);
+            }
+            Next::GiveUp => dead(false),
+            Next::Disable => dead(true),
+        };
+        Decided { job, settlement, experience, refusal: Some(answer) }
+    }
+
+    /// Does what an answer asks for beyond the alert: follows a chat, leaves a way alone. Should Redis not take it now,
+    /// the recipient will say it again.
+    async fn heed(&self, error: &DeliverError, pause: &mut Duration) {
+        match (error, &self.pace) {
+            (DeliverError::Moved { chat_id, .. }, _) => self.move_chat(*chat_id).await,
+            (DeliverError::Answered { status: 429, retry_after: Some(wait), .. }, Some(pace)) => {
+                *pause = (*pause).max(*wait);
+                if let Err(error) = pace.close(*wait).await {
+                    tracing::debug!("a wait of {wait:?} is not noted: {}", describe(&error));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn move_chat(&self, chat_id: i64) {
+        let Channel::Telegram(telegram) = &self.recipient.channel else { return };
+        let name = self.recipient.name();
+        telegram.move_to(chat_id.to_string());
+        let stored: Result<(), RedisError> =
+            self.queue.move_chat(telegram.configured_chat(), &chat_id.to_string()).await;
+        match stored {
+            Ok(()) => tracing::warn!(recipient = name, "{name}: the chat has moved; configure chat_id = {chat_id}"),
+            Err(error) => {
+                tracing::warn!(recipient = name, "{name}: the chat has moved to {chat_id}: {}", describe(&error));
+            }
+        }
+    }
+
+    async fn settle(&self, decided: Decided) -> Report {
+        let Decided { job, settlement, experience, refusal } = decided;
         let (mut delays, mut tries) = (backoff::redis(), self.trouble.tries());
         loop {
-            match self.queue.settle(&job, &settlement).await {
+            match self.queue.settle(&job, &settlement, &experience).await {
                 // What somebody else settled meanwhile is counted there.
                 Ok(is_ours) => {
                     if is_ours {
@@ -76,74 +268,6 @@ impl Attempts {
                     tries.failed(self.recipient.name(), &error);
                     sleep(delays.next().unwrap_or(HELD)).await;
                 }
-            }
-        }
-    }
-
-    async fn outcome(&self, job: &Job, is_disabled: bool) -> (Settlement, Option<String>) {
-        let signal = match &job.signal {
-            Ok(signal) => signal,
-            Err(error) => {
-                let answer = format!("the stored alert is unreadable: {error}");
-                return (Settlement::Dead { answer, attempts: job.attempts, disables: false }, None);
-            }
-        };
-        let limit = self.max_age.limit(signal.series.timeframe());
-        let age = UnixMillis::now().since(signal.close_time());
-        if limit.is_some_and(|limit| age > limit) {
-            return (Settlement::Expired, None);
-        }
-        if is_disabled {
-            // It waits for the configuration to change, until it is too old. One millisecond more, so
-            // that it is too old then.
-            let delay = limit.map_or(HELD, |limit| limit.saturating_sub(age) + Duration::from_millis(1));
-            return (Settlement::Again { delay, attempts: job.attempts, in_doubt: job.in_doubt }, None);
-        }
-        let alert = Alert::of(signal.clone());
-        let began = Instant::now();
-        let message = Message { alert: &alert, may_repeat: job.in_doubt };
-        let outcome = self.recipient.channel.deliver(message, self.timeout).await;
-        self.ledger.attempted(&outcome, began.elapsed());
-        match outcome {
-            Ok(()) => {
-                self.ledger.accepted(signal);
-                tracing::debug!(recipient = self.recipient.name(), "delivered {} to {}", job.id, self.recipient.name());
-                (Settlement::Delivered, None)
-            }
-            Err(error) => self.after(job, &error).await,
-        }
-    }
-
-    async fn after(&self, job: &Job, error: &DeliverError) -> (Settlement, Option<String>) {
-        let answer = error.to_string();
-        tracing::debug!(recipient = self.recipient.name(), "{} not delivered: {answer}", job.id);
-        if let DeliverError::Moved { chat_id, .. } = error {
-            self.move_chat(*chat_id).await;
-        }
-        let made = job.attempts + 1;
-        let in_doubt = job.in_doubt || error.is_in_doubt();
-        let settlement = match error.next(made, &self.schedule) {
-            Next::Retry(delay) => Settlement::Again { delay, attempts: made, in_doubt },
-            Next::Wait(delay) => {
-                return (Settlement::Again { delay, attempts: job.attempts, in_doubt: job.in_doubt }, None);
-            }
-            Next::GiveUp => Settlement::Dead { answer: answer.clone(), attempts: made, disables: false },
-            Next::Disable => Settlement::Dead { answer: answer.clone(), attempts: made, disables: true },
-        };
-        (settlement, Some(answer))
-    }
-
-    /// Follows a chat to its new id. Should Redis not take it now, Telegram will say it again.
-    async fn move_chat(&self, chat_id: i64) {
-        let Channel::Telegram(telegram) = &self.recipient.channel else { return };
-        let name = self.recipient.name();
-        telegram.move_to(chat_id.to_string());
-        let stored: Result<(), RedisError> =
-            self.queue.move_chat(telegram.configured_chat(), &chat_id.to_string()).await;
-        match stored {
-            Ok(()) => tracing::warn!(recipient = name, "{name}: the chat has moved; configure chat_id = {chat_id}"),
-            Err(error) => {
-                tracing::warn!(recipient = name, "{name}: the chat has moved to {chat_id}: {}", describe(&error));
             }
         }
     }

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candlewire_common::backoff;
+use candlewire_common::time::UnixMillis;
 use redis::RedisError;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Attempts, Report};
+use crate::attempt::{Attempts, Outcome};
 use crate::channel::Channel;
-use crate::queue::Opened;
+use crate::queue::{Batch, Opened, Wanted};
 use crate::standing::Standing;
 use crate::trouble::Trouble;
 use crate::turns::Turns;
@@ -36,8 +37,10 @@ pub(crate) struct Dispatcher {
     standing: Standing,
     /// The jobs under way, and what each is held with.
     under_way: HashMap<String, u64>,
-    running: JoinSet<Report>,
+    running: JoinSet<Outcome>,
     turns: Turns,
+    /// Until when the recipient's pace allows no message.
+    paused_until: Option<Instant>,
 }
 
 impl Dispatcher {
@@ -50,6 +53,7 @@ impl Dispatcher {
             under_way: HashMap::new(),
             running: JoinSet::new(),
             turns: Turns::default(),
+            paused_until: None,
         }
     }
 
@@ -135,15 +139,19 @@ impl Dispatcher {
         if self.running.is_empty() {
             self.turns.clear();
         }
-        let wait = self.attempts.recipient.channel.wait();
-        if !wait.is_zero() {
+        let now = UnixMillis::now();
+        let recipient = &self.attempts.recipient;
+        let held = recipient.held_until(now).map(|until| until.since(now));
+        let paused = self.paused_until.map(|until| until.saturating_duration_since(Instant::now()));
+        if let Some(wait) = held.max(paused).filter(|wait| !wait.is_zero()) {
             return Ok(wait.min(LOOK_EVERY));
         }
-        let free = self.attempts.recipient.channel.concurrency().saturating_sub(self.running.len());
+        let free = recipient.concurrency().saturating_sub(self.running.len());
         if free == 0 {
             return Ok(LOOK_EVERY);
         }
-        let batch = self.attempts.queue.take(free, &self.under_way).await?;
+        let wanted = Wanted { count: free, digest_over: recipient.digest_over(now) };
+        let batch = self.attempts.queue.take(wanted, &self.under_way).await?;
         if batch.gone > 0 {
             let name = self.attempts.recipient.name();
             tracing::error!(
@@ -152,29 +160,41 @@ impl Dispatcher {
                 batch.gone
             );
         }
-        for job in batch.jobs {
-            self.under_way.insert(job.id.clone(), job.token);
-            let mut turn = self.turns.next(job.signal.as_ref().ok().map(|signal| &signal.series));
-            let (attempts, is_disabled) = (self.attempts.clone(), batch.is_disabled);
-            self.running.spawn(async move {
-                turn.wait(TURN).await;
-                attempts.run(job, is_disabled).await
-            });
-        }
-        Ok(batch.next_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY))
+        let next_due = batch.next_due;
+        self.start(batch);
+        Ok(next_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY))
     }
 
-    fn note(&mut self, report: Option<Report>) {
-        match report {
-            Some(report) => {
-                // It may have been taken again already.
-                if self.under_way.get(&report.id) == Some(&report.token) {
-                    self.under_way.remove(&report.id);
-                }
-                self.standing.note(self.attempts.recipient.name(), &report, Instant::now());
+    fn start(&mut self, batch: Batch) {
+        let Batch { jobs, is_disabled, is_digest, .. } = batch;
+        self.under_way.extend(jobs.iter().map(|job| (job.id.clone(), job.token)));
+        if is_digest {
+            self.running.spawn(self.attempts.clone().run(jobs, is_disabled));
+            return;
+        }
+        for job in jobs {
+            let mut turn = self.turns.next(job.signal.as_ref().ok().map(|signal| &signal.series));
+            let attempts = self.attempts.clone();
+            self.running.spawn(async move {
+                turn.wait(TURN).await;
+                attempts.run(vec![job], is_disabled).await
+            });
+        }
+    }
+
+    fn note(&mut self, outcome: Option<Outcome>) {
+        // A panic lost its ids; leases make sure that forgetting all of them loses nothing.
+        let Some(Outcome { reports, pause }) = outcome else { return self.under_way.clear() };
+        let now = Instant::now();
+        if !pause.is_zero() {
+            self.paused_until = self.paused_until.max(Some(now + pause));
+        }
+        for report in reports {
+            // It may have been taken again already.
+            if self.under_way.get(&report.id) == Some(&report.token) {
+                self.under_way.remove(&report.id);
             }
-            // A panic lost its id; leases make sure that forgetting all of them loses nothing.
-            None => self.under_way.clear(),
+            self.standing.note(self.attempts.recipient.name(), &report, now);
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::http::{Answer, NoAnswer};
+use crate::redaction::Redaction;
 use crate::schedule::Schedule;
 
 /// How often an alert is tried that the recipient refuses.
@@ -40,9 +42,6 @@ pub(crate) enum DeliverError {
         /// Whether it had just moved before.
         is_again: bool,
     },
-    /// Nothing was sent, to stay within the channel's limits.
-    #[error("sent too much already, waiting {0:?}")]
-    Paced(Duration),
 }
 
 /// What follows from a failed attempt.
@@ -59,6 +58,18 @@ pub(crate) enum Next {
 }
 
 impl DeliverError {
+    /// What an answer without success means where nothing else is known about the service.
+    pub(crate) fn answered(answer: &Answer, redaction: &Redaction) -> Self {
+        let body = String::from_utf8_lossy(&answer.body);
+        let text = redaction.show(&format!("{} {body}", answer.status));
+        Self::Answered { status: answer.status.as_u16(), retry_after: answer.retry_after, text }
+    }
+
+    /// There was no answer.
+    pub(crate) fn no_answer(error: &NoAnswer, redaction: &Redaction) -> Self {
+        Self::NoAnswer(redaction.show(&error.to_string()))
+    }
+
     /// The one place that decides between retry and dead letter, after `made` attempts, this one included.
     pub(crate) fn next(&self, made: usize, schedule: &Schedule) -> Next {
         let again = |limit: usize, at_least: Option<Duration>| match schedule.delay_before(made) {
@@ -73,17 +84,13 @@ impl DeliverError {
             Self::Rejected(_) => Next::GiveUp,
             // One move is free. A chat that moves for ever would otherwise be followed for ever.
             Self::Moved { is_again: false, .. } => Next::Wait(Duration::ZERO),
-            Self::Paced(wait) => Next::Wait(*wait),
         }
     }
 
     /// Whether time may heal it: the metric's `retryable`, else `permanent`.
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
-            Self::Answered { status: 408 | 425 | 429 | 500..=599, .. }
-            | Self::NoAnswer(_)
-            | Self::Moved { .. }
-            | Self::Paced(_) => true,
+            Self::Answered { status: 408 | 425 | 429 | 500..=599, .. } | Self::NoAnswer(_) | Self::Moved { .. } => true,
             Self::Answered { .. } | Self::Rejected(_) | Self::Closed(_) => false,
         }
     }
@@ -102,8 +109,6 @@ impl DeliverError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
 
     fn answered(status: u16, retry_after: Option<u64>) -> DeliverError {
         DeliverError::Answered { status, retry_after: retry_after.map(Duration::from_secs), text: String::new() }
@@ -138,7 +143,6 @@ mod tests {
             (DeliverError::Moved { chat_id: -7, is_again: false }, 5, Next::Wait(Duration::ZERO)),
             (DeliverError::Moved { chat_id: -7, is_again: true }, 1, retry(5)),
             (DeliverError::Moved { chat_id: -7, is_again: true }, 5, Next::GiveUp),
-            (DeliverError::Paced(SECOND), 5, Next::Wait(SECOND)),
         ] {
             assert_eq!(error.next(made, &schedule), expected, "{error:?} after {made}");
         }

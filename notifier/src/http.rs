@@ -11,9 +11,9 @@ use std::time::Duration;
 use candlewire_common::exit::Fault;
 use candlewire_common::retry_after;
 use candlewire_common::time::UnixMillis;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use tokio::time::{Instant, timeout_at};
 
 use crate::address::VettedResolver;
@@ -102,21 +102,28 @@ impl Deadline {
     }
 }
 
-/// Posts a body and reads the answer.
+/// Posts a body that is JSON and reads the answer, as [`exchange`] does.
+///
+/// # Errors
+///
+/// [`NoAnswer`], see there.
+pub(crate) async fn post_json(
+    client: &Client,
+    url: &Url,
+    body: &serde_json::Value,
+    deadline: Deadline,
+) -> Result<Answer, NoAnswer> {
+    let request = client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body.to_string());
+    exchange(request, deadline).await
+}
+
+/// Sends a request and reads the answer.
 ///
 /// # Errors
 ///
 /// [`NoAnswer`] when no status came within the deadline. Once there is one, a body that is late,
 /// too long or broken changes nothing.
-pub(crate) async fn post(
-    client: &Client,
-    url: &Url,
-    headers: HeaderMap,
-    body: Vec<u8>,
-    deadline: Deadline,
-) -> Result<Answer, NoAnswer> {
-    // Credentials in the URL become an `authorization` header here.
-    let request = client.post(url.clone()).headers(headers).body(body);
+pub(crate) async fn exchange(request: RequestBuilder, deadline: Deadline) -> Result<Answer, NoAnswer> {
     let answered = timeout_at(deadline.end, request.send()).await;
     let mut response = match answered {
         Err(_) => return Err(NoAnswer(format!("no answer within {:?}", deadline.span))),

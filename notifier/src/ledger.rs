@@ -45,10 +45,9 @@ impl Ledger {
         }
     }
 
-    /// Counts an attempt. One that was not made, to keep the pace, is none.
+    /// Counts an attempt.
     pub(crate) fn attempted(&self, outcome: &Result<(), DeliverError>, took: Duration) {
         match outcome {
-            Err(DeliverError::Paced(_)) => return,
             Ok(()) => self.success.increment(1),
             Err(error) if error.is_retryable() => self.retryable.increment(1),
             Err(_) => self.permanent.increment(1),

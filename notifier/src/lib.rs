@@ -11,7 +11,10 @@
 mod address;
 mod alert;
 mod attempt;
+mod audience;
 mod channel;
+mod command;
+mod deliveries;
 mod dispatcher;
 mod failure;
 mod gauges;
@@ -19,12 +22,13 @@ mod http;
 mod intake;
 mod ledger;
 mod link;
-mod pace;
+mod message;
 mod payload;
-mod probe;
 mod queue;
 mod recipient;
 mod redaction;
+mod reload;
+mod roster;
 #[cfg(test)]
 mod sample;
 mod schedule;
@@ -32,6 +36,7 @@ mod script;
 mod service;
 mod signature;
 mod standing;
+mod template;
 mod text;
 mod trouble;
 mod turns;
@@ -61,6 +66,39 @@ enum Command {
         /// The recipient's name in the configuration
         name: String,
     },
+    /// Show how the recipients stand: what waits, what failed, whose breaker is open
+    Status {
+        /// One JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try a recipient again that was disabled
+    Enable {
+        /// The recipient's name in the configuration
+        name: String,
+    },
+    /// Look at the alerts that were given up on, or send them again
+    Dead {
+        #[command(subcommand)]
+        command: DeadCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeadCommand {
+    /// List them with the last answer
+    List {
+        /// The recipient's name in the configuration; all of them without one
+        name: Option<String>,
+        /// One JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send them again, with the same ids, however old they are
+    Redrive {
+        /// The recipient's name in the configuration; all of them without one
+        name: Option<String>,
+    },
 }
 
 /// Does what the command line asks for.
@@ -71,6 +109,14 @@ enum Command {
 pub async fn run(cli: Cli) -> Result<Outcome> {
     match cli.command {
         Command::Run => service::run(&cli.global).await,
-        Command::Test { name } => probe::run(&cli.global, &name).await,
+        Command::Test { name } => command::probe::run(&cli.global, &name).await,
+        Command::Status { json } => command::status::run(&cli.global, json).await,
+        Command::Enable { name } => command::enable::run(&cli.global, &name).await,
+        Command::Dead { command: DeadCommand::List { name, json } } => {
+            command::dead::list(&cli.global, name.as_deref(), json).await
+        }
+        Command::Dead { command: DeadCommand::Redrive { name } } => {
+            command::dead::redrive(&cli.global, name.as_deref()).await
+        }
     }
 }

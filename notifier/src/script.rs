@@ -27,6 +27,9 @@ scripts! {
     SETTLE = "settle.lua";
     OPEN = "open.lua";
     PRUNE = "prune.lua";
+    ENABLE = "enable.lua";
+    PACE = "pace.lua";
+    REDRIVE = "redrive.lua";
 }
 
 /// A call of a script: what runs it, and what makes it known first.

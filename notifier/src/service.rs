@@ -1,60 +1,49 @@
 //! `notifier run`: the intake and one task for each recipient, for as long as the process lives.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use candlewire_common::cli::GlobalArgs;
-use candlewire_common::config::Config;
+use candlewire_common::config::{RedisConfig, StreamsConfig};
 use candlewire_common::connection::RedisTarget;
-use candlewire_common::exit::{Fault, Outcome};
+use candlewire_common::exit::Outcome;
 use candlewire_common::health::Health;
 use candlewire_common::metrics::{self, Process, RedisMetrics};
 use candlewire_common::server::Server;
 use candlewire_common::{meta, shutdown, watchdog};
-use tokio::sync::Notify;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::Attempts;
-use crate::dispatcher::Dispatcher;
+use crate::deliveries::Deliveries;
 use crate::gauges;
-use crate::intake::{Intake, Listener, Reader};
-use crate::ledger::Ledger;
+use crate::intake::Intake;
 use crate::link::Link;
-use crate::queue::{Enqueue, Queue, QueueKeys};
-use crate::recipient::{Recipient, Surroundings};
-use crate::schedule::Schedule;
-use crate::trouble::Trouble;
-
-/// How much longer than an attempt its lease lasts: settling it takes time, too.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
+use crate::queue::QueueKeys;
+use crate::recipient::Surroundings;
+use crate::reload::Reload;
+use crate::roster::Roster;
 
 /// Delivers signals until SIGTERM or ctrl-c.
 ///
 /// # Errors
 ///
-/// [`Fault::Usage`] for what can't work as configured; otherwise a task's fault.
+/// [`Fault::Usage`](candlewire_common::exit::Fault::Usage) for what can't work as configured; otherwise a task's
+/// fault.
 pub(crate) async fn run(args: &GlobalArgs) -> Result<Outcome> {
     let mut config = args.load()?;
-    if config.recipients.is_empty() {
-        return Err(Fault::Usage(
-            "no recipients: the configuration needs at least one [[recipients]] table".to_owned(),
-        )
-        .into());
-    }
     let page = metrics::install(Process::Notifier)?;
     let mut surroundings = Surroundings::default();
-    let recipients = std::mem::take(&mut config.recipients).into_iter();
-    let recipients = recipients.map(|recipient| Recipient::open(recipient, &mut surroundings).map(Arc::new));
-    let recipients: Vec<Arc<Recipient>> = recipients.collect::<Result<_, Fault>>()?;
+    let roster = Roster::open(&mut config, &mut surroundings)?;
     let target = RedisTarget::new(&config.redis)?;
     let bound = Server::bind(args.http.unwrap_or(config.http.notifier)).await?;
 
     let (health, redis) = (Health::default(), RedisMetrics::new());
     let mut tasks = JoinSet::new();
     let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
+    let (rosters, reloaded) = mpsc::channel(1);
+    let reload = Reload::listen(args.clone(), surroundings, rosters)?;
+    tasks.spawn(reload.run(stop.clone()));
     let serve = bound.serve(page, health.clone(), stop.clone());
     tasks.spawn(async { serve.await.context("serve metrics") });
     let watch = watchdog::run(target.clone(), health, redis.clone(), stop.clone());
@@ -62,81 +51,64 @@ pub(crate) async fn run(args: &GlobalArgs) -> Result<Outcome> {
         watch.await;
         Ok(())
     });
-    let service = Service { config, target, redis, recipients, stop: stop.clone() };
-    tasks.spawn(service.run());
+    let (streams, config) = (config.streams, config.redis);
+    let service = Service { config, streams, target, redis, reloaded, stop: stop.clone() };
+    tasks.spawn(service.run(roster));
     shutdown::supervise(tasks, stop, shutdown::GRACE).await?;
     Ok(Outcome::Done)
 }
 
 /// What delivers, once everything it needs is there.
 struct Service {
-    config: Config,
+    config: RedisConfig,
+    streams: StreamsConfig,
     target: RedisTarget,
     redis: RedisMetrics,
-    recipients: Vec<Arc<Recipient>>,
+    reloaded: mpsc::Receiver<Roster>,
     stop: CancellationToken,
 }
 
 impl Service {
-    async fn run(self) -> Result<()> {
+    async fn run(mut self, roster: Roster) -> Result<()> {
+        // Everything is built first, so that each metric is there at zero before Redis answers.
+        let link = Arc::new(Link::new(self.target.clone(), &self.config.keys, self.redis.clone()));
+        let keys = QueueKeys::new(self.config.keys.clone());
+        let mut deliveries = Deliveries::new(&roster, keys.clone(), Arc::clone(&link), self.streams, self.stop.clone());
+        let intake = Intake::new(&self.config, self.target.clone(), self.redis.clone(), deliveries.follow());
+        let readers = intake.readers(&self.config);
         let mut tasks = JoinSet::new();
-        let (readers, dispatchers) = self.parts(&mut tasks);
+        tasks.spawn(gauges::run(deliveries.follow(), keys, link, self.stop.clone()));
         tokio::select! {
-            agreed = meta::wait(&self.target, &self.config.redis, &self.redis) => agreed?,
+            agreed = meta::wait(&self.target, &self.config, &self.redis) => agreed?,
             () = self.stop.cancelled() => return Ok(()),
         }
-        tracing::info!("delivering to {}", self.names());
-        for dispatcher in dispatchers {
-            tasks.spawn(dispatcher.run(self.stop.clone()));
-        }
+        tracing::info!("delivering to {}", roster.names());
+        deliveries.begin();
         for reader in readers {
             tasks.spawn(reader.run(self.stop.clone()));
         }
+        self.supervise(&mut tasks, &mut deliveries).await?;
         while let Some(ended) = tasks.join_next().await {
             ended.context("a task of the notifier panicked")?;
+        }
+        while let Some(ended) = deliveries.ended().await {
+            ended.context("a recipient's task panicked")?;
         }
         Ok(())
     }
 
-    /// Builds everything, so that each metric is there at zero before Redis answers. The gauges' task
-    /// starts at once.
-    fn parts(&self, tasks: &mut JoinSet<()>) -> (Vec<Reader>, Vec<Dispatcher>) {
-        let link = Arc::new(Link::new(self.target.clone(), &self.config.redis.keys, self.redis.clone()));
-        let keys = QueueKeys::new(self.config.redis.keys.clone());
-        let delivery = &self.config.delivery;
-        let streams = self.config.streams;
-        let schedule = Schedule::new(delivery.schedule.clone());
-        let enqueue = Enqueue::new(keys.clone(), schedule.clone(), streams.signals);
-        let mut ledgers: HashMap<&'static str, Ledger> = HashMap::new();
-        let mut listeners: Vec<Listener> = Vec::with_capacity(self.recipients.len());
-        let mut dispatchers = Vec::with_capacity(self.recipients.len());
-        for recipient in &self.recipients {
-            let kind = recipient.channel.kind();
-            let lease = delivery.timeout + LEASE_MARGIN;
-            let attempts = Attempts {
-                recipient: Arc::clone(recipient),
-                queue: Queue::new(keys.clone(), Arc::clone(&link), recipient, lease, streams.dead),
-                schedule: schedule.clone(),
-                timeout: delivery.timeout,
-                max_age: delivery.max_age,
-                ledger: ledgers.entry(kind).or_insert_with(|| Ledger::new(kind)).clone(),
-                trouble: Trouble::new("settle alerts"),
-            };
-            let wake = Arc::new(Notify::new());
-            listeners.push((Arc::clone(recipient), Arc::clone(&wake)));
-            dispatchers.push(Dispatcher::new(attempts, wake));
+    /// Follows the configuration until the stop.
+    async fn supervise(&mut self, tasks: &mut JoinSet<()>, deliveries: &mut Deliveries) -> Result<()> {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                Some(roster) = self.reloaded.recv() => {
+                    let change = deliveries.apply(&roster);
+                    tracing::info!("SIGHUP: recipients: {change}; delivering to {}", roster.names());
+                }
+                Some(ended) = tasks.join_next() => ended.context("a task of the notifier panicked")?,
+                Some(ended) = deliveries.ended() => ended.context("a recipient's task panicked")?,
+            }
         }
-        tasks.spawn(gauges::run(self.recipients.clone(), keys, link, self.stop.clone()));
-        let intake = Intake::new(&self.config.redis, self.target.clone(), self.redis.clone(), listeners, enqueue);
-        (intake.readers(&self.config.redis), dispatchers)
-    }
-
-    fn names(&self) -> String {
-        let names: Vec<String> = self
-            .recipients
-            .iter()
-            .map(|recipient| format!("{} ({})", recipient.name(), recipient.channel.kind()))
-            .collect();
-        names.join(", ")
     }
 }

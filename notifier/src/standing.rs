@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn dead(disables: bool) -> Report {
-        report(Settlement::Dead { answer: String::new(), attempts: 3, disables }, true)
+        report(Settlement::Dead { answer: String::new(), attempts: 3, in_doubt: false, disables }, true)
     }
 
     #[test]

@@ -17,38 +17,101 @@ use crate::alert::Alert;
 const LATE: Duration = Duration::from_mins(1);
 /// How many characters of a strategy's name or a price are shown.
 const FIELD_MAX: usize = 64;
+/// How many characters of each line of a digest are shown.
+const DIGEST_LINE_MAX: usize = 90;
 
-/// The lines of an alert.
+/// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Lines {
-    /// Side, instrument, timeframe, strategy and price.
+pub(crate) struct Text {
+    /// The first line, which tells all.
     pub(crate) headline: String,
-    /// Stop, target and ratio, where the strategy has them.
-    pub(crate) levels: Option<String>,
-    /// Venue, the candle's time and how late it is.
-    pub(crate) context: String,
+    /// What else matters, line by line.
+    pub(crate) rest: Vec<String>,
 }
 
-impl Lines {
-    /// Words an alert that is read at `now`.
+impl Text {
+    /// Words an alert that is read at `now` as usual: side, instrument, timeframe, strategy and price; then stop,
+    /// target and ratio, where the strategy has them; then venue, the candle's time and how late it is.
     pub(crate) fn of(alert: &Alert, now: UnixMillis) -> Self {
         let signal = &alert.signal;
-        let side = match signal.direction {
-            Direction::Buy => "🟢 BUY",
-            Direction::Sell => "🔴 SELL",
+        let rest = levels(signal).into_iter().chain([context(signal, now)]).collect();
+        Self { headline: format!("{}{}", mark(alert), headline(signal)), rest }
+    }
+
+    /// Takes an alert's text as a template has made it.
+    pub(crate) fn made(alert: &Alert, text: &str) -> Self {
+        let mut lines = text.trim().lines().map(str::to_owned);
+        let headline = format!("{}{}", mark(alert), lines.next().unwrap_or_default());
+        Self { headline, rest: lines.collect() }
+    }
+
+    /// Sums up several alerts, a line each, the oldest first.
+    pub(crate) fn digest(signals: &[&Signal]) -> Self {
+        let line = |signal: &&Signal| {
+            let mut line = headline(signal);
+            line.push_str(" · ");
+            line.push_str(&moment(signal.close_time()));
+            shortened(&line)
         };
-        let mark = if alert.is_test() { "🧪 TEST, not a signal · " } else { "" };
-        let (symbol, timeframe) = (signal.series.symbol(), signal.series.timeframe());
-        let (strategy, price) = (plain(&signal.strategy), grouped(&plain(&signal.price)));
-        let headline = format!("{mark}{side} {symbol} {timeframe} · {strategy} · {price}");
-        Self { headline, levels: levels(signal), context: context(signal, now) }
+        Self { headline: format!("📋 {} signals", signals.len()), rest: signals.iter().map(line).collect() }
+    }
+
+    /// All lines, and a note where the message may be a repetition.
+    pub(crate) fn lines(&self, may_repeat: bool) -> Vec<String> {
+        let note = may_repeat.then(|| "may repeat an earlier message".to_owned());
+        [&self.headline].into_iter().chain(&self.rest).cloned().chain(note).collect()
     }
 }
 
+/// Cuts lines to what fits into `room`, where a character takes as much as `cost` says and a line break 1.
+pub(crate) fn fitted(lines: &[String], room: usize, cost: impl Fn(char) -> usize) -> Vec<String> {
+    let mut left = room;
+    let mut fitting = Vec::with_capacity(lines.len());
+    for (at, line) in lines.iter().enumerate() {
+        let Some(room) = left.checked_sub(usize::from(at > 0)) else { break };
+        left = room;
+        let whole = line.len();
+        let mut cut = String::with_capacity(whole);
+        for c in line.chars() {
+            let Some(room) = left.checked_sub(cost(c)) else { break };
+            left = room;
+            cut.push(c);
+        }
+        let is_cut = cut.len() < whole;
+        if !cut.is_empty() || whole == 0 {
+            fitting.push(cut);
+        }
+        if is_cut {
+            break;
+        }
+    }
+    fitting
+}
+
+fn mark(alert: &Alert) -> &'static str {
+    if alert.is_test() { "🧪 TEST, not a signal · " } else { "" }
+}
+
+fn headline(signal: &Signal) -> String {
+    let side = match signal.direction {
+        Direction::Buy => "🟢 BUY",
+        Direction::Sell => "🔴 SELL",
+    };
+    let (symbol, timeframe) = (signal.series.symbol(), signal.series.timeframe());
+    let (strategy, price) = (plain(&signal.strategy), grouped(&plain(&signal.price)));
+    format!("{side} {symbol} {timeframe} · {strategy} · {price}")
+}
+
+fn shortened(line: &str) -> String {
+    let count = line.chars().count();
+    if count <= DIGEST_LINE_MAX {
+        return line.to_owned();
+    }
+    line.chars().take(DIGEST_LINE_MAX - 1).chain(['…']).collect()
+}
+
 fn levels(signal: &Signal) -> Option<String> {
-    // Two decimals at least, else as fine as the price: what is finer can't be traded.
-    let scale = signal.price.parse::<Decimal>().map_or(2, Decimal::scale).clamp(2, 10);
-    let money = |value: f64| grouped(&format!("{value:.*}", usize::from(scale)));
+    let money = |value: f64| grouped(&money(value, &signal.price));
     let parts = [
         signal.stop_loss.map(|value| format!("stop {}", money(value))),
         signal.take_profit.map(|value| format!("target {}", money(value))),
@@ -60,16 +123,26 @@ fn levels(signal: &Signal) -> Option<String> {
 }
 
 fn context(signal: &Signal, now: UnixMillis) -> String {
-    let close = signal.close_time();
-    let mut text = format!("{} · candle closed {}", signal.series.venue(), moment(close));
-    let late = now.since(close);
+    let mut text = format!("{} · candle closed {}", signal.series.venue(), moment(signal.close_time()));
     if signal.origin == Origin::Replay {
         text.push_str(" · replay");
-    } else if late > LATE {
+    } else if let Some(late) = lateness(signal, now) {
         text.push_str(" · LATE ");
-        text.push_str(&span(late));
+        text.push_str(&late);
     }
     text
+}
+
+/// How late an alert of a signal is, where it is late. A replayed one never is.
+pub(crate) fn lateness(signal: &Signal, now: UnixMillis) -> Option<String> {
+    let late = now.since(signal.close_time());
+    (signal.origin != Origin::Replay && late > LATE).then(|| span(late))
+}
+
+/// A level as fine as the price it belongs to, with two decimals at least: what is finer can't be traded.
+pub(crate) fn money(value: f64, price: &str) -> String {
+    let scale = price.parse::<Decimal>().map_or(2, Decimal::scale).clamp(2, 10);
+    format!("{value:.*}", usize::from(scale))
 }
 
 /// A time of day in UTC, with seconds where it has any.
@@ -82,7 +155,7 @@ fn moment(time: UnixMillis) -> String {
 }
 
 /// A span in its two largest units: `4 m`, `3 h 20 m`, `2 d 5 h`.
-fn span(span: Duration) -> String {
+pub(crate) fn span(span: Duration) -> String {
     let minutes = span.as_secs() / 60;
     let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
     match (days, hours, minutes) {
@@ -95,7 +168,7 @@ fn span(span: Duration) -> String {
 }
 
 /// Separates the thousands of a decimal: `42001.37` is `42 001.37`.
-fn grouped(number: &str) -> String {
+pub(crate) fn grouped(number: &str) -> String {
     let whole_end = number.find('.').unwrap_or(number.len());
     let (whole, fraction) = number.split_at(whole_end);
     let digits = whole.trim_start_matches('-');
@@ -113,7 +186,7 @@ fn grouped(number: &str) -> String {
 }
 
 /// Foreign text without control characters, shortened.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(FIELD_MAX).collect()
 }
 
@@ -122,19 +195,19 @@ mod tests {
     use super::*;
     use crate::sample;
 
-    fn lines(change: impl FnOnce(&mut Signal), late: Duration) -> Lines {
+    fn text(change: impl FnOnce(&mut Signal), late: Duration) -> Text {
         let mut signal = sample::signal();
         change(&mut signal);
         let now = signal.close_time().after(late);
-        Lines::of(&Alert::of(signal), now)
+        Text::of(&Alert::of(signal), now)
     }
 
     #[test]
     fn the_headline_tells_all() {
-        let lines = lines(|_| {}, Duration::ZERO);
-        assert_eq!(lines.headline, "🟢 BUY BTCUSDT 1h · golden-cross · 42 001.37");
-        assert_eq!(lines.levels.as_deref(), Some("stop 41 760.37 · target 42 362.87 · R/R 1.5 · ATR 120.50"));
-        assert_eq!(lines.context, "binance · candle closed 2026-11-21 21:00 UTC");
+        let text = text(|_| {}, Duration::ZERO);
+        assert_eq!(text.headline, "🟢 BUY BTCUSDT 1h · golden-cross · 42 001.37");
+        assert_eq!(text.rest[0], "stop 41 760.37 · target 42 362.87 · R/R 1.5 · ATR 120.50");
+        assert_eq!(text.rest[1], "binance · candle closed 2026-11-21 21:00 UTC");
     }
 
     #[test]
@@ -147,16 +220,16 @@ mod tests {
             (12_000, " · LATE 3 h 20 m"),
             (200_000, " · LATE 2 d 7 h"),
         ] {
-            let context = lines(|_| {}, Duration::from_secs(seconds)).context;
-            assert_eq!(context, format!("binance · candle closed 2026-11-21 21:00 UTC{expected}"));
+            let context = &text(|_| {}, Duration::from_secs(seconds)).rest[1];
+            assert_eq!(*context, format!("binance · candle closed 2026-11-21 21:00 UTC{expected}"));
         }
-        let replayed = lines(|signal| signal.origin = Origin::Replay, Duration::from_secs(1_000_000));
-        assert!(replayed.context.ends_with(" UTC · replay"), "{}", replayed.context);
+        let replayed = text(|signal| signal.origin = Origin::Replay, Duration::from_secs(1_000_000));
+        assert!(replayed.rest[1].ends_with(" UTC · replay"), "{replayed:?}");
     }
 
     #[test]
     fn levels_are_as_fine_as_the_price() {
-        let lines = lines(
+        let text = text(
             |signal| {
                 signal.direction = Direction::Sell;
                 signal.price = "1.05236".to_owned();
@@ -165,21 +238,54 @@ mod tests {
             },
             Duration::ZERO,
         );
-        assert!(lines.headline.starts_with("🔴 SELL "), "{}", lines.headline);
-        assert_eq!(lines.levels.as_deref(), Some("stop 1.05360 · target 1.05012 · R/R 0.67"));
+        assert!(text.headline.starts_with("🔴 SELL "), "{}", text.headline);
+        assert_eq!(text.rest[0], "stop 1.05360 · target 1.05012 · R/R 0.67");
     }
 
     #[test]
     fn foreign_text_is_tamed() {
-        let lines = lines(
+        let text = text(
             |signal| {
                 signal.strategy = format!("a\u{1b}[2J\nb{}", "x".repeat(1_000));
                 signal.price = "n/a\r".to_owned();
             },
             Duration::ZERO,
         );
-        assert!(lines.headline.contains(" · a[2Jbxxx") && lines.headline.ends_with(" · n/a"), "{}", lines.headline);
-        assert!(lines.headline.chars().count() < 200);
+        assert!(text.headline.contains(" · a[2Jbxxx") && text.headline.ends_with(" · n/a"), "{}", text.headline);
+        assert!(text.headline.chars().count() < 200);
+    }
+
+    #[test]
+    fn a_digest_is_a_line_for_each_signal() {
+        let (first, mut second) = (sample::signal(), sample::signal());
+        second.strategy = "s".repeat(1_000);
+        let digest = Text::digest(&[&first, &second]);
+        assert_eq!(digest.headline, "📋 2 signals");
+        assert_eq!(digest.rest[0], "🟢 BUY BTCUSDT 1h · golden-cross · 42 001.37 · 2026-11-21 21:00 UTC");
+        assert!(digest.rest[1].ends_with('…') && digest.rest[1].chars().count() == 90, "{digest:?}");
+    }
+
+    #[test]
+    fn a_template_makes_headline_and_rest() {
+        let text = Text::made(&Alert::of(sample::signal()), "one\ntwo\n\nthree\n");
+        assert_eq!(text.lines(true), ["one", "two", "", "three", "may repeat an earlier message"]);
+    }
+
+    #[test]
+    fn lines_are_cut_to_what_fits() {
+        let lines = ["ab<".to_owned(), "cdef".to_owned(), "g".to_owned()];
+        let cost = |c: char| if c == '<' { 4 } else { 1 };
+        for (room, expected) in [
+            (11, &["ab<", "cdef"][..]),
+            (12, &["ab<", "cdef"][..]),
+            (13, &["ab<", "cdef", "g"][..]),
+            (8, &["ab<", "c"][..]),
+            (7, &["ab<"][..]),
+            (5, &["ab"][..]),
+            (0, &[][..]),
+        ] {
+            assert_eq!(fitted(&lines, room, cost), expected, "room for {room}");
+        }
     }
 
     #[test]

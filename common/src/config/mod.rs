@@ -23,7 +23,7 @@ pub use cache::CacheConfig;
 pub use delivery::{DeliveryConfig, MaxAge};
 pub use error::ConfigError;
 pub use http::HttpConfig;
-pub use recipient::{RecipientConfig, RecipientKind, SecretSource};
+pub use recipient::{QuietHours, QuietManner, Rate, RecipientConfig, RecipientKind, SecretSource};
 pub use redis::RedisConfig;
 pub use source::SourceConfig;
 pub use strategy::IndicatorTable;

@@ -121,6 +121,8 @@ table! {
     DEAD_ALERTS = NOTIFY, Kind::Gauge, "dead_alerts" ["recipient"];
     /// 1 while a recipient is disabled, else 0.
     RECIPIENT_DISABLED = NOTIFY, Kind::Gauge, "recipient_disabled" ["recipient"];
+    /// 1 while a recipient is left alone because attempts fail, else 0.
+    BREAKER_OPEN = NOTIFY, Kind::Gauge, "delivery_breaker_open" ["recipient"];
     /// Answers by which a recipient asked for fewer alerts.
     RATE_LIMITED = NOTIFY, Kind::Counter, "rate_limited_total" ["channel"];
     /// From a candle's close to the recipient's acceptance, in seconds.

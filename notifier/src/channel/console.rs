@@ -3,13 +3,12 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use candlewire_common::time::UnixMillis;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::Message;
 use crate::failure::DeliverError;
-use crate::text::Lines;
+use crate::message::Message;
+use crate::text::Text;
 
 /// Standard output.
 pub(crate) struct Console;
@@ -20,8 +19,8 @@ impl Console {
     /// # Errors
     ///
     /// [`DeliverError::NoAnswer`] when standard output is closed, or nobody reads it.
-    pub(crate) async fn deliver(&self, message: Message<'_>, patience: Duration) -> Result<(), DeliverError> {
-        let text = render(&Lines::of(message.alert, UnixMillis::now()));
+    pub(crate) async fn deliver(&self, message: &Message<'_>, patience: Duration) -> Result<(), DeliverError> {
+        let text = render(&message.text());
         let printed = spawn_blocking(move || {
             let mut stdout = io::stdout().lock();
             stdout.write_all(text.as_bytes())?;
@@ -37,12 +36,9 @@ impl Console {
     }
 }
 
-fn render(lines: &Lines) -> String {
-    let Lines { headline, levels, context } = lines;
-    match levels {
-        Some(levels) => format!("{headline}\n   {levels} · {context}\n"),
-        None => format!("{headline}\n   {context}\n"),
-    }
+fn render(text: &Text) -> String {
+    let Text { headline, rest } = text;
+    if rest.is_empty() { format!("{headline}\n") } else { format!("{headline}\n   {}\n", rest.join(" · ")) }
 }
 
 #[cfg(test)]
@@ -56,9 +52,10 @@ mod tests {
         let alert = Alert::of(sample::signal());
         let now = alert.signal.close_time().after(Duration::from_mins(5));
         assert_eq!(
-            render(&Lines::of(&alert, now)),
+            render(&Text::of(&alert, now)),
             "🟢 BUY BTCUSDT 1h · golden-cross · 42 001.37\n   \
              stop 41 760.37 · target 42 362.87 · R/R 1.5 · ATR 120.50 · binance · candle closed 2026-11-21 21:00 UTC · LATE 5 m\n"
         );
+        assert_eq!(render(&Text::made(&alert, "one")), "one\n");
     }
 }

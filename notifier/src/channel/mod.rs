@@ -1,33 +1,28 @@
 //! Channels: the ways in which an alert leaves.
 //!
-//! A channel makes one attempt and says what it met. It keeps no queue and decides nothing about
+//! A channel makes one attempt and says what it met. It keeps no queue, no pace, and decides nothing about
 //! further attempts.
 
 mod console;
+mod discord;
+mod ntfy;
+mod slack;
 mod telegram;
 mod telegram_answer;
 mod webhook;
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 pub(crate) use console::Console;
-pub(crate) use telegram::Telegram;
+pub(crate) use discord::Discord;
+pub(crate) use ntfy::Ntfy;
+pub(crate) use slack::Slack;
+pub(crate) use telegram::{Address, Telegram};
 pub(crate) use webhook::Webhook;
 
-use crate::alert::Alert;
 use crate::failure::DeliverError;
 use crate::http::Deadline;
-
-/// What is to be sent in one attempt.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Message<'a> {
-    /// The alert.
-    pub(crate) alert: &'a Alert,
-    /// Whether it may have arrived before, in an attempt whose end is unknown.
-    pub(crate) may_repeat: bool,
-}
+use crate::message::{Content, Message};
 
 /// The way to one recipient.
 pub(crate) enum Channel {
@@ -35,6 +30,12 @@ pub(crate) enum Channel {
     Webhook(Webhook),
     /// The Telegram Bot API.
     Telegram(Telegram),
+    /// A webhook of a Discord channel.
+    Discord(Discord),
+    /// An incoming webhook of a Slack channel.
+    Slack(Slack),
+    /// A topic of ntfy.
+    Ntfy(Ntfy),
     /// Standard output.
     Console(Console),
 }
@@ -45,6 +46,9 @@ impl Channel {
         match self {
             Self::Webhook(_) => "webhook",
             Self::Telegram(_) => "telegram",
+            Self::Discord(_) => "discord",
+            Self::Slack(_) => "slack",
+            Self::Ntfy(_) => "ntfy",
             Self::Console(_) => "console",
         }
     }
@@ -54,15 +58,7 @@ impl Channel {
         match self {
             Self::Webhook(_) => 8,
             // One after the other, so that people read them in order.
-            Self::Telegram(_) | Self::Console(_) => 1,
-        }
-    }
-
-    /// How long the channel's limits forbid another attempt.
-    pub(crate) fn wait(&self) -> Duration {
-        match self {
-            Self::Telegram(telegram) => telegram.wait(Instant::now()),
-            Self::Webhook(_) | Self::Console(_) => Duration::ZERO,
+            _ => 1,
         }
     }
 
@@ -71,11 +67,18 @@ impl Channel {
     /// # Errors
     ///
     /// [`DeliverError`], which decides what follows.
-    pub(crate) async fn deliver(&self, message: Message<'_>, timeout: Duration) -> Result<(), DeliverError> {
-        match self {
-            Self::Webhook(webhook) => webhook.deliver(message, Deadline::after(timeout)).await,
-            Self::Telegram(telegram) => telegram.deliver(message, Deadline::after(timeout)).await,
-            Self::Console(console) => console.deliver(message, timeout).await,
+    pub(crate) async fn deliver(&self, message: &Message<'_>, timeout: Duration) -> Result<(), DeliverError> {
+        let deadline = Deadline::after(timeout);
+        match (self, message.content) {
+            (Self::Webhook(webhook), Content::One(alert)) => webhook.deliver(alert, deadline).await,
+            (Self::Webhook(_), Content::Digest(_)) => {
+                Err(DeliverError::Rejected("a webhook takes no digests".to_owned()))
+            }
+            (Self::Telegram(telegram), _) => telegram.deliver(message, deadline).await,
+            (Self::Discord(discord), _) => discord.deliver(message, deadline).await,
+            (Self::Slack(slack), _) => slack.deliver(message, deadline).await,
+            (Self::Ntfy(ntfy), _) => ntfy.deliver(message, deadline).await,
+            (Self::Console(console), _) => console.deliver(message, timeout).await,
         }
     }
 }

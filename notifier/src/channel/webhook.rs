@@ -4,7 +4,7 @@ use candlewire_common::time::UnixMillis;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, InvalidHeaderValue};
 use reqwest::{Client, Url};
 
-use super::Message;
+use crate::alert::Alert;
 use crate::failure::DeliverError;
 use crate::http::{self, Deadline};
 use crate::payload;
@@ -30,18 +30,15 @@ impl Webhook {
     /// # Errors
     ///
     /// [`DeliverError`] for every other answer, and for none.
-    pub(crate) async fn deliver(&self, message: Message<'_>, deadline: Deadline) -> Result<(), DeliverError> {
-        let body = payload::body(message.alert).map_err(|error| DeliverError::Rejected(error.to_string()))?;
-        let headers = self.headers(message.alert.signal.id.as_str(), &body);
+    pub(crate) async fn deliver(&self, alert: &Alert, deadline: Deadline) -> Result<(), DeliverError> {
+        let body = payload::body(alert).map_err(|error| DeliverError::Rejected(error.to_string()))?;
+        let headers = self.headers(alert.signal.id.as_str(), &body);
         let headers = headers.map_err(|error| DeliverError::Rejected(error.to_string()))?;
-        let answer = http::post(&self.client, &self.url, headers, body, deadline).await;
-        let answer = answer.map_err(|error| DeliverError::NoAnswer(self.redaction.show(&error.to_string())))?;
-        if answer.status.is_success() {
-            return Ok(());
-        }
-        let body = String::from_utf8_lossy(&answer.body);
-        let text = self.redaction.show(&format!("{} {body}", answer.status));
-        Err(DeliverError::Answered { status: answer.status.as_u16(), retry_after: answer.retry_after, text })
+        // Credentials in the URL become an `authorization` header here.
+        let request = self.client.post(self.url.clone()).headers(headers).body(body);
+        let answer = http::exchange(request, deadline).await;
+        let answer = answer.map_err(|error| DeliverError::no_answer(&error, &self.redaction))?;
+        if answer.status.is_success() { Ok(()) } else { Err(DeliverError::answered(&answer, &self.redaction)) }
     }
 
     fn headers(&self, id: &str, body: &[u8]) -> Result<HeaderMap, InvalidHeaderValue> {

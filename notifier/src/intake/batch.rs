@@ -6,7 +6,7 @@ use candlewire_common::signal::Signal;
 use candlewire_common::stream::{Fields, StreamEntry};
 use redis::{Cmd, Pipeline};
 
-use super::Listener;
+use crate::audience::Audience;
 use crate::queue::Enqueue;
 
 /// The largest entry that is taken for a signal, in bytes.
@@ -41,12 +41,12 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Reads the entries and picks each signal's recipients.
-    pub(crate) fn of(entries: &[Incoming], listeners: &[Listener], enqueue: &Enqueue, unreadable_key: &str) -> Self {
+    pub(crate) fn of(entries: &[Incoming], audience: &Audience, unreadable_key: &str) -> Self {
         let mut batch = Self { commands: redis::pipe(), woken: BTreeSet::new(), unreadable: 0 };
         batch.commands.add_command(Enqueue::load()).ignore();
         for Incoming { key, entry, .. } in entries {
             match read(&entry.fields) {
-                Ok(signal) => batch.add(&signal, listeners, enqueue),
+                Ok(signal) => batch.add(&signal, audience),
                 Err(_) if entry.fields.0.is_empty() => {
                     tracing::warn!(stream = %key, entry = %entry.id, "a signal was trimmed from {key} before it was delivered");
                 }
@@ -60,9 +60,10 @@ impl Batch {
         batch
     }
 
-    fn add(&mut self, signal: &Signal, listeners: &[Listener], enqueue: &Enqueue) {
-        let wanting: Vec<usize> = (0..listeners.len()).filter(|&at| listeners[at].0.wants(signal)).collect();
-        let names: Vec<&str> = wanting.iter().map(|&at| listeners[at].0.name()).collect();
+    fn add(&mut self, signal: &Signal, audience: &Audience) {
+        let Audience { listeners, enqueue } = audience;
+        let wanting: Vec<usize> = (0..listeners.len()).filter(|&at| listeners[at].recipient.wants(signal)).collect();
+        let names: Vec<&str> = wanting.iter().map(|&at| listeners[at].recipient.name()).collect();
         enqueue.add(&mut self.commands, signal, &names);
         self.woken.extend(wanting);
     }

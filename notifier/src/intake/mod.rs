@@ -19,24 +19,18 @@ use candlewire_common::config::RedisConfig;
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::metrics::{RedisMetrics, table};
 use metrics::Counter;
-use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::queue::Enqueue;
-use crate::recipient::Recipient;
+use crate::audience::Follow;
 use crate::trouble::Trouble;
 use group::Group;
 pub(crate) use reader::Reader;
-
-/// A recipient and what wakes its task.
-pub(crate) type Listener = (Arc<Recipient>, Arc<Notify>);
 
 /// What all readers of a process share.
 pub(crate) struct Intake {
     target: RedisTarget,
     metrics: RedisMetrics,
-    listeners: Vec<Listener>,
-    enqueue: Enqueue,
+    audience: Follow,
     /// Where entries that are no signals are kept: in the slot of the queues, as these are.
     unreadable_key: String,
     trouble: Trouble,
@@ -46,18 +40,11 @@ pub(crate) struct Intake {
 
 impl Intake {
     /// Prepares the intake. Makes the counters, at zero.
-    pub(crate) fn new(
-        config: &RedisConfig,
-        target: RedisTarget,
-        metrics: RedisMetrics,
-        listeners: Vec<Listener>,
-        enqueue: Enqueue,
-    ) -> Self {
+    pub(crate) fn new(config: &RedisConfig, target: RedisTarget, metrics: RedisMetrics, audience: Follow) -> Self {
         Self {
             target,
             metrics,
-            listeners,
-            enqueue,
+            audience,
             unreadable_key: config.keys.delivery("unreadable"),
             trouble: Trouble::new("read signals"),
             consumed: table::SIGNALS_CONSUMED.counter(&[]),

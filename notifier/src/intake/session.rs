@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::Intake;
 use super::batch::{Batch, Incoming};
 use super::group::Group;
+use crate::audience;
 
 /// How long a read waits for signals; a stop waits as long at most.
 pub(super) const BLOCK: Duration = Duration::from_secs(1);
@@ -74,10 +75,11 @@ impl<'a> Session<'a> {
     /// Queues the alerts of some entries, then acknowledges the entries.
     async fn queue(&mut self, entries: &[Incoming]) -> Result<(), RedisError> {
         let intake = self.intake;
-        let batch = Batch::of(entries, &intake.listeners, &intake.enqueue, &intake.unreadable_key);
+        let audience = audience::now(&intake.audience);
+        let batch = Batch::of(entries, &audience, &intake.unreadable_key);
         batch.commands.exec_async(&mut self.queues).await?;
         for woken in &batch.woken {
-            intake.listeners[*woken].1.notify_one();
+            audience.listeners[*woken].wake.notify_one();
         }
         intake.consumed.increment(entries.len() as u64);
         intake.unreadable.increment(batch.unreadable);

@@ -18,6 +18,8 @@ pub(crate) struct Job {
     pub(crate) attempts: usize,
     /// Whether the alert may have arrived already.
     pub(crate) in_doubt: bool,
+    /// Whether somebody asked for it to be sent again, however old it is.
+    pub(crate) is_redriven: bool,
     /// The alert's signal, as it stands in the store.
     pub(crate) signal: Result<Signal, SignalError>,
 }
@@ -33,6 +35,8 @@ pub(crate) struct Batch {
     pub(crate) gone: u64,
     /// Whether the recipient is disabled.
     pub(crate) is_disabled: bool,
+    /// Whether the jobs are meant for one message.
+    pub(crate) is_digest: bool,
 }
 
 /// A job's state, as it stands in the store.
@@ -43,14 +47,17 @@ struct Stored {
     /// The token of the last attempt whose end is known.
     ended: u64,
     doubt: bool,
+    #[serde(default)]
+    redriven: bool,
 }
 
 impl FromRedisValue for Batch {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let (wait, gone, is_disabled, jobs): (i64, u64, bool, Vec<Value>) = redis::from_redis_value(value)?;
+        let (wait, gone, is_disabled, is_digest, jobs): (i64, u64, bool, bool, Vec<Value>) =
+            redis::from_redis_value(value)?;
         let jobs = jobs.into_iter().map(job).collect::<Result<_, _>>()?;
         let next_due = u64::try_from(wait).ok().map(Duration::from_millis);
-        Ok(Self { jobs, next_due, gone, is_disabled })
+        Ok(Self { jobs, next_due, gone, is_disabled, is_digest })
     }
 }
 
@@ -61,7 +68,8 @@ fn job(value: Value) -> Result<Job, ParsingError> {
     let signal = Signal::decode(&Fields(fields));
     // An attempt between the last that ended and this one may have delivered before its process died.
     let in_doubt = stored.doubt || stored.token > stored.ended + 1;
-    Ok(Job { id, token: stored.token, attempts: stored.attempts, in_doubt, signal })
+    let Stored { token, attempts, redriven: is_redriven, .. } = stored;
+    Ok(Job { id, token, attempts, in_doubt, is_redriven, signal })
 }
 
 #[cfg(test)]
@@ -80,6 +88,7 @@ mod tests {
             Value::Int(-1),
             Value::Int(0),
             Value::Int(1),
+            Value::Int(0),
             Value::Array(vec![job]),
         ]))
     }

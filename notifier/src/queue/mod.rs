@@ -8,9 +8,14 @@
 //!
 //! The queues hold jobs; they neither deliver nor decide what becomes of one.
 
+mod breaker;
+mod dead_letters;
+mod enable;
 mod enqueue;
 mod job;
+mod pace;
 mod settlement;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +27,14 @@ use candlewire_common::keys::Keys;
 use redis::RedisError;
 use serde::Deserialize;
 
+pub(crate) use breaker::Breaker;
+pub(crate) use dead_letters::{DeadLetter, DeadLetters};
+pub(crate) use enable::{Enabled, enable};
 pub(crate) use enqueue::Enqueue;
 pub(crate) use job::{Batch, Job};
-pub(crate) use settlement::Settlement;
+pub(crate) use pace::{Pace, Permit, Window};
+pub(crate) use settlement::{Experience, Settlement};
+pub(crate) use survey::{Gate, Situation, Survey};
 
 use crate::link::Link;
 use crate::recipient::Recipient;
@@ -66,6 +76,18 @@ impl QueueKeys {
     fn moved_chats(&self) -> String {
         self.0.delivery("moved-chats")
     }
+
+    fn standing(&self, recipient: &str) -> String {
+        self.0.delivery(&format!("standing:{recipient}"))
+    }
+
+    fn pace(&self, window: &str) -> String {
+        self.0.delivery(&format!("pace:{window}"))
+    }
+
+    fn closed(&self, way: &str) -> String {
+        self.0.delivery(&format!("closed:{way}"))
+    }
 }
 
 /// What keeps a recipient disabled, as it stands in Redis.
@@ -88,6 +110,18 @@ pub(crate) enum Opened {
     Disabled(String),
 }
 
+/// How many jobs are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// How many at most, each for a message of its own.
+    pub(crate) count: usize,
+    /// With how many more due they are taken for one message instead; `None`: never.
+    pub(crate) digest_over: Option<u32>,
+}
+
+/// The most alerts of a digest.
+const DIGEST_MAX: usize = 25;
+
 /// The queue of one recipient.
 #[derive(Clone)]
 pub(crate) struct Queue {
@@ -95,21 +129,30 @@ pub(crate) struct Queue {
     link: Arc<Link>,
     recipient: String,
     fingerprint: String,
-    lease: Duration,
-    dead_retention: Duration,
+    terms: Terms,
+}
+
+/// What holds for all queues.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// How long a job is held for an attempt.
+    pub(crate) lease: Duration,
+    /// How long dead letters are kept.
+    pub(crate) dead_retention: Duration,
+    /// When a recipient that fails is left alone.
+    pub(crate) breaker: Breaker,
 }
 
 impl Queue {
-    /// The queue of `recipient`, whose jobs are leased for `lease`.
-    pub(crate) fn new(
-        keys: QueueKeys,
-        link: Arc<Link>,
-        recipient: &Recipient,
-        lease: Duration,
-        dead_retention: Duration,
-    ) -> Self {
+    /// The queue of `recipient`.
+    pub(crate) fn new(keys: QueueKeys, link: Arc<Link>, recipient: &Recipient, terms: Terms) -> Self {
         let fingerprint = recipient.fingerprint.clone();
-        Self { keys, link, recipient: recipient.name().to_owned(), fingerprint, lease, dead_retention }
+        Self { keys, link, recipient: recipient.name().to_owned(), fingerprint, terms }
+    }
+
+    /// What the recipient's messages have to keep to; `None`: nothing.
+    pub(crate) fn pace(&self, windows: &[Window]) -> Option<Pace> {
+        Pace::new(&self.keys, Arc::clone(&self.link), windows)
     }
 
     /// Enables the recipient if its configuration changed since it was disabled.
@@ -126,32 +169,47 @@ impl Queue {
         })
     }
 
-    /// Takes at most `count` due jobs under a lease. Jobs whose attempts are `under_way` here, by id
-    /// with their tokens, are not taken from them: where nobody else took one, its lease begins anew.
-    pub(crate) async fn take(&self, count: usize, under_way: &HashMap<String, u64>) -> Result<Batch, RedisError> {
-        let keys = [self.keys.due(&self.recipient), self.keys.jobs(&self.recipient), self.keys.disabled()];
+    /// Takes due jobs under a lease. Jobs whose attempts are `under_way` here, by id with their tokens, are not taken from
+    /// them: where nobody else took one, its lease begins anew.
+    pub(crate) async fn take(&self, wanted: Wanted, under_way: &HashMap<String, u64>) -> Result<Batch, RedisError> {
+        let keys = [
+            self.keys.due(&self.recipient),
+            self.keys.jobs(&self.recipient),
+            self.keys.disabled(),
+            self.keys.standing(&self.recipient),
+        ];
         let mut args = vec![
             self.keys.alert(""),
             self.recipient.clone(),
             self.fingerprint.clone(),
-            count.to_string(),
-            self.lease.as_millis().to_string(),
+            wanted.count.to_string(),
+            self.terms.lease.as_millis().to_string(),
+            wanted.digest_over.map_or(-1, i64::from).to_string(),
+            DIGEST_MAX.to_string(),
         ];
         args.extend(under_way.iter().flat_map(|(id, token)| [id.clone(), token.to_string()]));
         self.link.call(&TAKE.call(keys, args)).await
     }
 
-    /// Settles a job. Answers whether it was still the caller's to settle.
-    pub(crate) async fn settle(&self, job: &Job, settlement: &Settlement) -> Result<bool, RedisError> {
+    /// Settles a job, and notes what the recipient did. Answers whether it was still the caller's to settle.
+    pub(crate) async fn settle(
+        &self,
+        job: &Job,
+        settlement: &Settlement,
+        experience: &Experience,
+    ) -> Result<bool, RedisError> {
         let keys = [
             self.keys.due(&self.recipient),
             self.keys.jobs(&self.recipient),
             self.keys.alert(&job.id),
             self.keys.dead(&self.recipient),
             self.keys.disabled(),
+            self.keys.standing(&self.recipient),
         ];
         let mut args = vec![job.id.clone(), job.token.to_string()];
-        args.extend(settlement.args(&self.recipient, &self.fingerprint, self.dead_retention));
+        args.extend(experience.args());
+        args.extend(self.terms.breaker.args());
+        args.extend(settlement.args(&self.recipient, &self.fingerprint, self.terms.dead_retention));
         self.link.call(&SETTLE.call(keys, args)).await
     }
 

@@ -1,33 +1,67 @@
 -- Settles a job that was taken; answers 1, or 0 when it is not the caller's any more.
--- KEYS: due, jobs, alert, dead, disabled. ARGV: id, token, verdict, then by verdict
+-- KEYS: due, jobs, alert, dead, disabled, standing. ARGV: id, token, what the recipient did (accepted, failed, refused
+-- or nothing), what it answered, the breaker's failures, ms of failing, first and longest pause in ms, verdict, then by
+-- verdict
 --   delivered, expired
 --   again: delay in ms, attempts made, 1 if the alert may have arrived
 --   dead: oldest entry to keep in ms, recipient, note that disables it or '', fields and values to add
-local due, jobs, alert, dead, disabled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local id, token, verdict = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local due, jobs, alert, dead, disabled, standing = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local id, token, verdict = ARGV[1], tonumber(ARGV[2]), ARGV[9]
 local text = redis.call('HGET', jobs, id)
 if not text then
   return 0
 end
+local job = cjson.decode(text)
 -- What was delivered is done, whoever holds the job now.
-if verdict ~= 'delivered' and cjson.decode(text).token ~= token then
+if verdict ~= 'delivered' and job.token ~= token then
   return 0
 end
 -- Removes nothing. A script whose first write frees memory may go on when memory is short, and only
 -- settling frees it.
 redis.call('ZREM', due, '')
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local now_text = string.format('%d', math.floor(now))
+
+-- How the recipient stands, and its breaker: after so many failures in a row over so long it opens, each time for twice
+-- as long, until one attempt succeeds.
+if ARGV[3] == 'accepted' then
+  redis.call('HDEL', standing, 'failures', 'failing_since', 'open_until', 'pauses', 'probe')
+  redis.call('HSET', standing, 'last_success', now_text)
+elseif ARGV[3] == 'failed' or ARGV[3] == 'refused' then
+  redis.call('HSET', standing, 'last_error_at', now_text, 'last_error', ARGV[4])
+  local probe = redis.call('HGET', standing, 'probe')
+  if ARGV[3] == 'failed' then
+    local failures = redis.call('HINCRBY', standing, 'failures', 1)
+    redis.call('HSETNX', standing, 'failing_since', now_text)
+    local failing = now - tonumber(redis.call('HGET', standing, 'failing_since'))
+    local opens = tonumber(redis.call('HGET', standing, 'open_until') or nil)
+    if probe == id or (not opens and failures >= tonumber(ARGV[5]) and failing >= tonumber(ARGV[6])) then
+      local pauses = redis.call('HINCRBY', standing, 'pauses', 1)
+      local pause = math.min(tonumber(ARGV[7]) * 2 ^ math.min(pauses - 1, 20), tonumber(ARGV[8]))
+      redis.call('HSET', standing, 'open_until', string.format('%.0f', now + pause))
+      redis.call('HDEL', standing, 'probe')
+    end
+  elseif probe == id then
+    -- It answers again, though it refuses this one.
+    redis.call('HDEL', standing, 'failures', 'failing_since', 'open_until', 'pauses', 'probe')
+  end
+elseif redis.call('HGET', standing, 'probe') == id then
+  -- The attempt that was let through was not made: the next one is.
+  redis.call('HSET', standing, 'open_until', now_text)
+  redis.call('HDEL', standing, 'probe')
+end
+
 if verdict == 'again' then
-  local time = redis.call('TIME')
-  local now = time[1] * 1000 + time[2] / 1000
-  local job = { attempts = tonumber(ARGV[5]), token = token, ended = token, doubt = ARGV[6] == '1' }
+  job.attempts, job.ended, job.doubt = tonumber(ARGV[11]), token, ARGV[12] == '1'
   redis.call('HSET', jobs, id, cjson.encode(job))
-  redis.call('ZADD', due, 'XX', now + tonumber(ARGV[4]), id)
+  redis.call('ZADD', due, 'XX', now + tonumber(ARGV[10]), id)
   return 1
 end
 -- The job is removed last: should anything before be refused, nothing is lost and all is tried again.
 if verdict == 'dead' then
-  if ARGV[6] ~= '' then
-    redis.call('HSET', disabled, ARGV[5], ARGV[6])
+  if ARGV[12] ~= '' then
+    redis.call('HSET', disabled, ARGV[11], ARGV[12])
   end
   local entry = {}
   local fields = redis.call('HGETALL', alert)
@@ -37,10 +71,10 @@ if verdict == 'dead' then
       entry[#entry + 1] = fields[at + 1]
     end
   end
-  for at = 7, #ARGV do
+  for at = 13, #ARGV do
     entry[#entry + 1] = ARGV[at]
   end
-  redis.call('XADD', dead, 'MINID', '~', ARGV[4], '*', unpack(entry))
+  redis.call('XADD', dead, 'MINID', '~', ARGV[10], '*', unpack(entry))
 end
 redis.call('HDEL', jobs, id)
 redis.call('ZREM', due, id)

@@ -1,23 +1,44 @@
 -- Takes due jobs of one recipient under a lease: their time moves to the lease's end, and their token
 -- grows, so that whoever held them before can't settle them any more.
--- KEYS: due, jobs, disabled. ARGV: what alert keys begin with, recipient, its fingerprint, how many,
--- lease in ms, then ids and tokens of the jobs that are under way with the caller.
+-- KEYS: due, jobs, disabled, standing. ARGV: what alert keys begin with, recipient, its fingerprint, how many,
+-- lease in ms, with how many more due a digest is taken instead (or -1), how many at most for one, then ids and
+-- tokens of the jobs that are under way with the caller.
 -- The alerts cannot be declared: which are due is found here. While the slot moves between nodes of a cluster, one
 -- that has gone ahead stops the script; what it had taken by then is due again after its lease.
--- Answers {ms until the next job is due, or -1; jobs whose alert is gone; 1 while disabled; jobs}.
-local due, jobs, disabled = KEYS[1], KEYS[2], KEYS[3]
+-- Answers {ms until the next job is due, or -1; jobs whose alert is gone; 1 while disabled; 1 for a digest; jobs}.
+local due, jobs, disabled, standing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local count, lease, digest_over = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 -- Removes nothing. A script whose first write frees memory may go on when memory is short, and only
 -- delivering frees it.
 redis.call('ZREM', due, '')
+local is_disabled = 0
+local note = redis.call('HGET', disabled, ARGV[2])
+-- A note that can't be read disables nobody.
+local is_read, read = pcall(cjson.decode, note or '')
+if is_read and type(read) == 'table' and read.fingerprint == ARGV[3] then
+  is_disabled = 1
+end
 local fresh = '{"attempts":0,"token":0,"ended":0,"doubt":false}'
 local under_way = {}
-for at = 6, #ARGV, 2 do
+for at = 8, #ARGV, 2 do
   under_way[ARGV[at]] = tonumber(ARGV[at + 1])
 end
+local opens = is_disabled == 0 and tonumber(redis.call('HGET', standing, 'open_until') or nil)
+if opens and opens > now then
+  return { math.ceil(opens - now), 0, 0, 0, {} }
+end
+local is_digest = 0
+if digest_over >= 0 and is_disabled == 0 and redis.call('ZCOUNT', due, '-inf', now) > digest_over then
+  is_digest, count = 1, tonumber(ARGV[7])
+end
+if opens then
+  count = 1
+  is_digest = 0
+end
 local taken, gone = {}, 0
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, ARGV[4])) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)) do
   local alert = redis.call('HGETALL', ARGV[1] .. id)
   if #alert == 0 then
     redis.call('ZREM', due, id)
@@ -31,8 +52,12 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, AR
       local text = cjson.encode(job)
       redis.call('HSET', jobs, id, text)
       taken[#taken + 1] = { id, text, alert }
+      if opens then
+        -- The breaker lets one attempt through, and no other until that one is settled or given up.
+        redis.call('HSET', standing, 'probe', id, 'open_until', string.format('%.0f', now + lease))
+      end
     end
-    redis.call('ZADD', due, 'XX', now + tonumber(ARGV[5]), id)
+    redis.call('ZADD', due, 'XX', now + lease, id)
   end
 end
 local wait = -1
@@ -40,11 +65,4 @@ local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
 if head[2] then
   wait = math.ceil(math.max(0, tonumber(head[2]) - now))
 end
-local is_disabled = 0
-local note = redis.call('HGET', disabled, ARGV[2])
--- A note that can't be read disables nobody.
-local is_read, read = pcall(cjson.decode, note or '')
-if is_read and type(read) == 'table' and read.fingerprint == ARGV[3] then
-  is_disabled = 1
-end
-return { wait, gone, is_disabled, taken }
+return { wait, gone, is_disabled, is_digest, taken }

@@ -1,9 +1,15 @@
 //! The queues' scripts, on a real Redis.
 
+mod breaker;
+mod dead_letters;
+mod digest;
+mod pace;
+
 use anyhow::{Context, Result, ensure};
 use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::metrics::RedisMetrics;
+use candlewire_common::signal::Signal;
 use candlewire_testkit::{RedisOptions, RedisServer};
 
 use super::*;
@@ -12,7 +18,17 @@ use crate::sample;
 use crate::schedule::Schedule;
 
 const DAY: Duration = Duration::from_hours(24);
-const LEASE: Duration = Duration::from_millis(20);
+const TERMS: Terms = Terms {
+    lease: Duration::from_millis(20),
+    dead_retention: DAY,
+    breaker: Breaker {
+        failures: 3,
+        failing: Duration::ZERO,
+        pause: Duration::from_millis(200),
+        pause_max: Duration::from_millis(500),
+    },
+};
+const EIGHT: Wanted = Wanted { count: 8, digest_over: None };
 
 struct Bench {
     server: RedisServer,
@@ -37,18 +53,42 @@ impl Bench {
         let text = format!("[[recipients]]\nname = \"{name}\"\nkind = \"console\"\n{filter}");
         let recipient = Config::from_text(&text, None, &[])?.recipients.pop().context("a recipient")?;
         let recipient = Recipient::open(recipient, &mut Surroundings::default())?;
-        Ok(Queue::new(self.keys(), Arc::clone(&self.link), &recipient, LEASE, DAY))
+        Ok(Queue::new(self.keys(), Arc::clone(&self.link), &recipient, TERMS))
+    }
+
+    /// A queue whose leases outlast a busy machine.
+    fn patient_queue(&self, name: &str) -> Result<Queue> {
+        let queue = self.queue(name, "")?;
+        Ok(Queue { terms: Terms { lease: Duration::from_secs(3), ..TERMS }, ..queue })
     }
 
     async fn enqueue(&self, recipients: &[&str]) -> Result<()> {
+        self.enqueue_signal(&sample::signal(), recipients).await
+    }
+
+    async fn enqueue_signal(&self, signal: &Signal, recipients: &[&str]) -> Result<()> {
         let mut commands = redis::pipe();
         commands.add_command(Enqueue::load()).ignore();
-        Enqueue::new(self.keys(), Schedule::exact([Duration::ZERO]), DAY).add(
-            &mut commands,
-            &sample::signal(),
-            recipients,
-        );
+        let enqueue = Enqueue::new(self.keys(), Schedule::exact([Duration::ZERO]), DAY);
+        enqueue.add(&mut commands, signal, recipients);
         Ok(self.link.run_all(&commands).await?)
+    }
+
+    /// Queues alerts of this many signals for a recipient. Answers with their ids.
+    async fn enqueue_many(&self, count: usize, recipient: &str) -> Result<Vec<String>> {
+        let mut ids = Vec::with_capacity(count);
+        for number in 0..count {
+            let mut signal = sample::signal();
+            signal.id = format!("sig_{number:032x}").parse()?;
+            self.enqueue_signal(&signal, &[recipient]).await?;
+            ids.push(signal.id.to_string());
+        }
+        Ok(ids)
+    }
+
+    async fn situation(&self, name: &str, fingerprint: &str) -> Result<Situation> {
+        let survey = Survey { keys: &self.keys(), link: &self.link };
+        survey.look(&[(name, fingerprint)]).await?.pop().context("a situation")
     }
 
     async fn ask<T: redis::FromRedisValue>(&self, command: &str, key: String) -> Result<T> {
@@ -58,7 +98,7 @@ impl Bench {
     /// Takes the one job, once its lease, if it has one, is over.
     async fn take_one(&self, queue: &Queue) -> Result<Job> {
         let taken = candlewire_testkit::eventually(candlewire_testkit::wait::PATIENCE, async || {
-            match queue.take(8, &HashMap::new()).await {
+            match queue.take(Wanted { count: 1, ..EIGHT }, &HashMap::new()).await {
                 Ok(mut batch) => batch.jobs.pop().ok_or_else(|| "no job".to_owned()),
                 Err(error) => Err(error.to_string()),
             }
@@ -82,8 +122,8 @@ async fn an_alert_is_queued_once_for_each_recipient_and_removed_with_the_last() 
         let job = bench.take_one(&queue).await?;
         ensure!(job.signal == Ok(sample::signal()) && !job.in_doubt, "{job:?}");
         ensure!(bench.ask::<bool>("EXISTS", alert.clone()).await?, "gone before {name}");
-        ensure!(queue.settle(&job, &Settlement::Delivered).await?);
-        ensure!(!queue.settle(&job, &Settlement::Delivered).await?, "settled twice");
+        ensure!(queue.settle(&job, &Settlement::Delivered, &Experience::Nothing).await?);
+        ensure!(!queue.settle(&job, &Settlement::Delivered, &Experience::Nothing).await?, "settled twice");
         ensure!(bench.ask::<bool>("EXISTS", alert.clone()).await? == (at + 1 < names.len()), "{name}");
     }
     bench.enqueue(&names).await?;
@@ -99,14 +139,17 @@ async fn who_lost_the_lease_settles_nothing_but_a_delivery() -> Result<()> {
     let stale = bench.take_one(&queue).await?;
     let current = bench.take_one(&queue).await?;
     ensure!(current.token > stale.token && current.in_doubt);
-    let dead = Settlement::Dead { answer: "404".to_owned(), attempts: 3, disables: true };
+    let dead = Settlement::Dead { answer: "404".to_owned(), attempts: 3, in_doubt: false, disables: true };
     let again = Settlement::Again { delay: Duration::ZERO, attempts: 1, in_doubt: false };
     for settlement in [&dead, &again, &Settlement::Expired] {
-        ensure!(!queue.settle(&stale, settlement).await?, "{settlement:?}");
+        ensure!(!queue.settle(&stale, settlement, &Experience::Nothing).await?, "{settlement:?}");
     }
     ensure!(bench.ask::<u64>("XLEN", bench.keys().dead("desk")).await? == 0);
-    ensure!(queue.settle(&stale, &Settlement::Delivered).await?);
-    ensure!(!queue.settle(&current, &again).await? && queue.take(8, &HashMap::new()).await?.jobs.is_empty());
+    ensure!(queue.settle(&stale, &Settlement::Delivered, &Experience::Nothing).await?);
+    ensure!(
+        !queue.settle(&current, &again, &Experience::Nothing).await?
+            && queue.take(EIGHT, &HashMap::new()).await?.jobs.is_empty()
+    );
     Ok(())
 }
 
@@ -116,12 +159,16 @@ async fn a_job_comes_back_with_what_is_known_about_it() -> Result<()> {
     let queue = bench.queue("desk", "")?;
     bench.enqueue(&["desk"]).await?;
     let first = bench.take_one(&queue).await?;
-    ensure!(queue.settle(&first, &Settlement::Again { delay: DAY, attempts: 1, in_doubt: false }).await?);
-    let batch = queue.take(8, &HashMap::new()).await?;
+    ensure!(
+        queue
+            .settle(&first, &Settlement::Again { delay: DAY, attempts: 1, in_doubt: false }, &Experience::Nothing)
+            .await?
+    );
+    let batch = queue.take(EIGHT, &HashMap::new()).await?;
     ensure!(batch.jobs.is_empty() && batch.next_due.is_some_and(|wait| wait > Duration::from_hours(23)), "{batch:?}");
     // A changed configuration is no reason to send sooner, unless the old one was disabled.
     let changed = bench.queue("desk", "directions = [\"buy\"]")?;
-    ensure!(changed.open().await? == Opened::Enabled && changed.take(8, &HashMap::new()).await?.jobs.is_empty());
+    ensure!(changed.open().await? == Opened::Enabled && changed.take(EIGHT, &HashMap::new()).await?.jobs.is_empty());
     Ok(())
 }
 
@@ -132,15 +179,15 @@ async fn a_disabled_recipient_is_enabled_by_another_configuration() -> Result<()
     ensure!(queue.open().await? == Opened::Enabled);
     bench.enqueue(&["desk"]).await?;
     let job = bench.take_one(&queue).await?;
-    let dead = Settlement::Dead { answer: "410 Gone".to_owned(), attempts: 1, disables: true };
-    ensure!(queue.settle(&job, &dead).await?);
+    let dead = Settlement::Dead { answer: "410 Gone".to_owned(), attempts: 1, in_doubt: false, disables: true };
+    ensure!(queue.settle(&job, &dead, &Experience::Nothing).await?);
     ensure!(
-        queue.take(8, &HashMap::new()).await?.is_disabled
+        queue.take(EIGHT, &HashMap::new()).await?.is_disabled
             && queue.open().await? == Opened::Disabled("410 Gone".to_owned())
     );
-    ensure!(!bench.queue("other", "")?.take(8, &HashMap::new()).await?.is_disabled);
+    ensure!(!bench.queue("other", "")?.take(EIGHT, &HashMap::new()).await?.is_disabled);
     let changed = bench.queue("desk", "directions = [\"sell\"]")?;
-    ensure!(!changed.take(8, &HashMap::new()).await?.is_disabled);
+    ensure!(!changed.take(EIGHT, &HashMap::new()).await?.is_disabled);
     ensure!(changed.open().await? == Opened::EnabledAgain && changed.open().await? == Opened::Enabled);
     Ok(())
 }
@@ -151,22 +198,22 @@ async fn a_dead_letter_that_redis_refuses_leaves_the_job_as_it_was() -> Result<(
     let queue = bench.queue("desk", "")?;
     bench.enqueue(&["desk"]).await?;
     let job = bench.take_one(&queue).await?;
-    let dead = Settlement::Dead { answer: "410 Gone".to_owned(), attempts: 1, disables: true };
+    let dead = Settlement::Dead { answer: "410 Gone".to_owned(), attempts: 1, in_doubt: false, disables: true };
     for key in [bench.keys().dead("desk"), bench.keys().disabled()] {
         let mut connection = bench.server.connection().await?;
         redis::cmd("SET").arg(&key).arg("damaged").exec_async(&mut connection).await?;
         for _ in 0..2 {
-            let refused = queue.settle(&job, &dead).await;
+            let refused = queue.settle(&job, &dead, &Experience::Nothing).await;
             ensure!(refused.as_ref().is_err_and(|error| error.code() == Some("WRONGTYPE")), "{key}: {refused:?}");
             ensure!(bench.ask::<u64>("HLEN", bench.keys().jobs("desk")).await? == 1, "{key}");
             ensure!(bench.ask::<u64>("ZCARD", bench.keys().due("desk")).await? == 1, "{key}");
         }
         ensure!(bench.ask::<u64>("DEL", key).await? == 1);
     }
-    ensure!(queue.settle(&job, &dead).await?);
+    ensure!(queue.settle(&job, &dead, &Experience::Nothing).await?);
     ensure!(
         bench.ask::<u64>("XLEN", bench.keys().dead("desk")).await? == 1
-            && queue.take(8, &HashMap::new()).await?.is_disabled
+            && queue.take(EIGHT, &HashMap::new()).await?.is_disabled
     );
     Ok(())
 }
@@ -185,20 +232,20 @@ async fn what_is_under_way_here_is_settled_however_late_unless_somebody_else_too
     };
     let under_way = |job: &Job| HashMap::from([(job.id.clone(), job.token)]);
     end_lease().await?;
-    let batch = queue.take(8, &under_way(&first)).await?;
+    let batch = queue.take(EIGHT, &under_way(&first)).await?;
     ensure!(batch.jobs.is_empty() && batch.next_due.is_some(), "{batch:?}");
     let again = Settlement::Again { delay: Duration::ZERO, attempts: 1, in_doubt: false };
-    ensure!(queue.settle(&first, &again).await?, "the settlement was refused");
+    ensure!(queue.settle(&first, &again, &Experience::Nothing).await?, "the settlement was refused");
 
     // Settled already, so that it is another attempt, though the first one's end was not noted yet.
-    let second = queue.take(8, &under_way(&first)).await?.jobs.pop().context("not taken again")?;
+    let second = queue.take(EIGHT, &under_way(&first)).await?.jobs.pop().context("not taken again")?;
     ensure!((second.attempts, second.in_doubt) == (1, false), "{second:?}");
     // Somebody else takes it, and dies.
     end_lease().await?;
-    ensure!(queue.take(8, &HashMap::new()).await?.jobs.len() == 1);
+    ensure!(queue.take(EIGHT, &HashMap::new()).await?.jobs.len() == 1);
     end_lease().await?;
-    ensure!(!queue.settle(&second, &again).await?);
-    ensure!(queue.take(8, &under_way(&second)).await?.jobs.len() == 1);
+    ensure!(!queue.settle(&second, &again, &Experience::Nothing).await?);
+    ensure!(queue.take(EIGHT, &under_way(&second)).await?.jobs.len() == 1);
     Ok(())
 }
 
@@ -210,9 +257,25 @@ async fn every_settlement_is_taken_while_memory_is_short() -> Result<()> {
     let mut limit = redis::cmd("CONFIG");
     limit.arg("SET").arg("maxmemory").arg(1).exec_async(&mut bench.server.connection().await?).await?;
     let job = bench.take_one(&queue).await?;
-    ensure!(queue.settle(&job, &Settlement::Again { delay: Duration::ZERO, attempts: 1, in_doubt: false }).await?);
+    ensure!(
+        queue
+            .settle(
+                &job,
+                &Settlement::Again { delay: Duration::ZERO, attempts: 1, in_doubt: false },
+                &Experience::Nothing
+            )
+            .await?
+    );
     let job = bench.take_one(&queue).await?;
-    ensure!(queue.settle(&job, &Settlement::Dead { answer: String::new(), attempts: 2, disables: true }).await?);
+    ensure!(
+        queue
+            .settle(
+                &job,
+                &Settlement::Dead { answer: String::new(), attempts: 2, in_doubt: false, disables: true },
+                &Experience::Nothing
+            )
+            .await?
+    );
     ensure!(bench.ask::<u64>("XLEN", bench.keys().dead("desk")).await? == 1);
     Ok(())
 }
@@ -225,7 +288,7 @@ async fn an_unreadable_note_disables_nobody() -> Result<()> {
         let mut set = redis::cmd("HSET");
         set.arg(bench.keys().disabled()).arg("desk").arg(note);
         set.exec_async(&mut bench.server.connection().await?).await?;
-        ensure!(!queue.take(8, &HashMap::new()).await?.is_disabled, "{note}");
+        ensure!(!queue.take(EIGHT, &HashMap::new()).await?.is_disabled, "{note}");
         ensure!(queue.open().await? == Opened::EnabledAgain && queue.open().await? == Opened::Enabled, "{note}");
     }
     Ok(())

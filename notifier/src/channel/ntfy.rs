@@ -1,0 +1,86 @@
+//! ntfy: a message to a topic, as ntfy's documentation has it: the text as the body, the rest in headers.
+
+use reqwest::{Client, Url};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::failure::DeliverError;
+use crate::http::{self, Deadline};
+use crate::message::{Content, Message};
+use crate::redaction::Redaction;
+use crate::text::fitted;
+
+/// The most bytes of a message; what is longer becomes an attachment.
+const TEXT_MAX: usize = 4_000;
+/// The priority that makes no sound.
+const LOW: &str = "2";
+
+/// One topic.
+pub(crate) struct Ntfy {
+    client: Client,
+    url: Url,
+    token: Option<SecretString>,
+    redaction: Redaction,
+}
+
+impl Ntfy {
+    /// The topic at `url`, with the access token it may need.
+    pub(crate) fn new(client: Client, url: Url, token: Option<SecretString>, redaction: Redaction) -> Self {
+        Self { client, url, token, redaction }
+    }
+
+    /// Posts the message.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliverError`] for every answer but an acceptance, and for none.
+    pub(crate) async fn deliver(&self, message: &Message<'_>, deadline: Deadline) -> Result<(), DeliverError> {
+        let text = fitted(&message.lines(), TEXT_MAX, char::len_utf8).join("\n");
+        let mut request = self.client.post(self.url.clone()).body(text);
+        for (name, value) in headers(message) {
+            request = request.header(name, value);
+        }
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose_secret());
+        }
+        let answer = http::exchange(request, deadline).await;
+        let answer = answer.map_err(|error| DeliverError::no_answer(&error, &self.redaction))?;
+        if answer.status.is_success() { Ok(()) } else { Err(DeliverError::answered(&answer, &self.redaction)) }
+    }
+}
+
+/// Title, tags and priority. All of it is ASCII, as headers must be: a series is by its definition.
+fn headers(message: &Message<'_>) -> Vec<(&'static str, String)> {
+    let mut headers = match message.content {
+        Content::One(alert) => {
+            let (signal, side) = (&alert.signal, alert.signal.direction.as_str().to_uppercase());
+            let mark = if alert.is_test() { "TEST " } else { "" };
+            let title = format!("{mark}{side} {} {}", signal.series.symbol(), signal.series.timeframe());
+            let tag = if side == "BUY" { "green_circle" } else { "red_circle" };
+            vec![("title", title), ("tags", tag.to_owned())]
+        }
+        Content::Digest(alerts) => {
+            vec![("title", format!("{} signals", alerts.len())), ("tags", "clipboard".to_owned())]
+        }
+    };
+    headers.extend(message.is_silent.then(|| ("priority", LOW.to_owned())));
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::Alert;
+    use crate::message::Wording;
+    use crate::sample;
+
+    #[test]
+    fn the_title_says_what_and_a_silent_message_has_a_low_priority() {
+        let (alert, wording) = (Alert::of(sample::signal()), Wording::default());
+        let message = Message { content: Content::One(&alert), wording: &wording, may_repeat: false, is_silent: true };
+        let expected = [("title", "BUY BTCUSDT 1h"), ("tags", "green_circle"), ("priority", "2")];
+        assert_eq!(headers(&message), expected.map(|(name, value)| (name, value.to_owned())));
+        let alerts = [alert.clone(), alert.clone()];
+        let digest = Message { content: Content::Digest(&alerts), is_silent: false, ..message };
+        assert_eq!(headers(&digest)[0].1, "2 signals");
+    }
+}

@@ -1,0 +1,191 @@
+//! The deliveries: one task for each recipient of the roster.
+//!
+//! Owns these tasks and what becomes of them when the roster changes. A recipient that stays as it was keeps its task,
+//! and all keep their queues. One that changed gets another, which begins when the former has finished what it had
+//! under way.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use candlewire_common::config::StreamsConfig;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::Attempts;
+use crate::audience::{Audience, Follow, Listener};
+use crate::dispatcher::Dispatcher;
+use crate::ledger::Ledger;
+use crate::link::Link;
+use crate::queue::{Breaker, Enqueue, Queue, QueueKeys, Terms};
+use crate::recipient::Recipient;
+use crate::roster::Roster;
+use crate::schedule::Schedule;
+use crate::trouble::Trouble;
+
+/// How much longer than an attempt its lease lasts: settling it takes time, too.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// The tasks of all recipients.
+pub(crate) struct Deliveries {
+    keys: QueueKeys,
+    link: Arc<Link>,
+    streams: StreamsConfig,
+    ledgers: HashMap<&'static str, Ledger>,
+    running: HashMap<String, Running>,
+    tasks: JoinSet<()>,
+    audience: watch::Sender<Arc<Audience>>,
+    /// Cancelled once deliveries may begin.
+    begin: CancellationToken,
+    stop: CancellationToken,
+}
+
+/// One recipient's task.
+struct Running {
+    recipient: Arc<Recipient>,
+    terms: String,
+    wake: Arc<Notify>,
+    stop: CancellationToken,
+    /// Ends with the task.
+    ended: oneshot::Receiver<()>,
+}
+
+/// What another roster changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Change {
+    kept: usize,
+    changed: usize,
+    added: usize,
+    removed: usize,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kept, changed, added, removed } = self;
+        write!(f, "{kept} as before, {changed} changed, {added} new, {removed} gone")
+    }
+}
+
+impl Deliveries {
+    /// Prepares the tasks for a roster; they wait until [`Deliveries::begin`]. All counters are there at once.
+    pub(crate) fn new(
+        roster: &Roster,
+        keys: QueueKeys,
+        link: Arc<Link>,
+        streams: StreamsConfig,
+        stop: CancellationToken,
+    ) -> Self {
+        let enqueue = Enqueue::new(keys.clone(), Schedule::new(roster.delivery.schedule.clone()), streams.signals);
+        let nobody = Arc::new(Audience { listeners: Vec::new(), enqueue });
+        let mut deliveries = Self {
+            keys,
+            link,
+            streams,
+            ledgers: HashMap::new(),
+            running: HashMap::new(),
+            tasks: JoinSet::new(),
+            audience: watch::Sender::new(nobody),
+            begin: CancellationToken::new(),
+            stop,
+        };
+        deliveries.apply(roster);
+        deliveries
+    }
+
+    /// Follows who is told.
+    pub(crate) fn follow(&self) -> Follow {
+        self.audience.subscribe()
+    }
+
+    /// Lets deliveries begin.
+    pub(crate) fn begin(&self) {
+        self.begin.cancel();
+    }
+
+    /// Tells this roster from now on.
+    pub(crate) fn apply(&mut self, roster: &Roster) -> Change {
+        let mut change = Change::default();
+        let mut former = std::mem::take(&mut self.running);
+        let mut listeners = Vec::with_capacity(roster.recipients.len());
+        for recipient in &roster.recipients {
+            let name = recipient.name();
+            let running = match former.remove(name) {
+                Some(same) if same.recipient.fingerprint == recipient.fingerprint && same.terms == roster.terms => {
+                    change.kept += 1;
+                    same
+                }
+                Some(other) => {
+                    change.changed += 1;
+                    self.start(recipient, roster, Some(other))
+                }
+                None => {
+                    change.added += 1;
+                    self.start(recipient, roster, None)
+                }
+            };
+            let listener = Listener { recipient: Arc::clone(&running.recipient), wake: Arc::clone(&running.wake) };
+            listeners.push(listener);
+            self.running.insert(name.to_owned(), running);
+        }
+        change.removed = former.len();
+        for gone in former.into_values() {
+            gone.stop.cancel();
+        }
+        let schedule = Schedule::new(roster.delivery.schedule.clone());
+        let enqueue = Enqueue::new(self.keys.clone(), schedule, self.streams.signals);
+        self.audience.send_replace(Arc::new(Audience { listeners, enqueue }));
+        change
+    }
+
+    /// Waits until a task ends, which it does by itself only when its recipient is gone. Cancel-safe.
+    pub(crate) async fn ended(&mut self) -> Option<Result<(), JoinError>> {
+        self.tasks.join_next().await
+    }
+
+    fn start(&mut self, recipient: &Arc<Recipient>, roster: &Roster, before: Option<Running>) -> Running {
+        let wake = Arc::new(Notify::new());
+        let dispatcher = Dispatcher::new(self.attempts(recipient, roster), Arc::clone(&wake));
+        let (stop, begin) = (self.stop.child_token(), self.begin.clone());
+        let (ends, ended) = oneshot::channel();
+        let token = stop.clone();
+        self.tasks.spawn(async move {
+            let _ends = ends;
+            let begin = async {
+                if let Some(before) = before {
+                    before.stop.cancel();
+                    // Its end is the sender's drop.
+                    let _ = before.ended.await;
+                }
+                begin.cancelled().await;
+            };
+            tokio::select! {
+                () = begin => dispatcher.run(token).await,
+                () = token.cancelled() => {}
+            }
+        });
+        Running { recipient: Arc::clone(recipient), terms: roster.terms.clone(), wake, stop, ended }
+    }
+
+    fn attempts(&mut self, recipient: &Arc<Recipient>, roster: &Roster) -> Attempts {
+        let delivery = &roster.delivery;
+        let terms = Terms {
+            lease: delivery.timeout + LEASE_MARGIN,
+            dead_retention: self.streams.dead,
+            breaker: Breaker::default(),
+        };
+        let queue = Queue::new(self.keys.clone(), Arc::clone(&self.link), recipient, terms);
+        let kind = recipient.channel.kind();
+        Attempts {
+            recipient: Arc::clone(recipient),
+            pace: queue.pace(&recipient.windows),
+            queue,
+            schedule: Schedule::new(delivery.schedule.clone()),
+            timeout: delivery.timeout,
+            max_age: delivery.max_age,
+            ledger: self.ledgers.entry(kind).or_insert_with(|| Ledger::new(kind)).clone(),
+            trouble: Trouble::new("settle alerts"),
+        }
+    }
+}

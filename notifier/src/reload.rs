@@ -1,0 +1,54 @@
+//! SIGHUP: the configuration is read again, for recipients and the terms of delivery.
+//!
+//! One that is refused changes nothing. Redis, the address of the metrics and the rest take a restart.
+
+use anyhow::{Context, Result};
+use candlewire_common::cli::GlobalArgs;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::recipient::Surroundings;
+use crate::roster::Roster;
+
+/// Waits for SIGHUP.
+pub(crate) struct Reload {
+    hangups: Signal,
+    args: GlobalArgs,
+    surroundings: Surroundings,
+    rosters: mpsc::Sender<Roster>,
+}
+
+impl Reload {
+    /// Listens from now on: a SIGHUP that nobody listens for ends a process.
+    ///
+    /// # Errors
+    ///
+    /// When signals can't be listened to.
+    pub(crate) fn listen(args: GlobalArgs, surroundings: Surroundings, rosters: mpsc::Sender<Roster>) -> Result<Self> {
+        let hangups = signal(SignalKind::hangup()).context("listen to SIGHUP")?;
+        Ok(Self { hangups, args, surroundings, rosters })
+    }
+
+    /// Reads the configuration at each SIGHUP, until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<()> {
+        loop {
+            tokio::select! {
+                Some(()) = self.hangups.recv() => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+            match self.read() {
+                // Only a notifier that ends takes none.
+                Ok(roster) => drop(self.rosters.send(roster).await),
+                Err(error) => {
+                    tracing::error!("SIGHUP: the configuration is refused, all stays as it was: {error:#}");
+                }
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<Roster> {
+        let mut config = self.args.load()?;
+        Ok(Roster::open(&mut config, &mut self.surroundings)?)
+    }
+}

@@ -1,0 +1,48 @@
+//! The roster: what a configuration comes to, recipients that are open and the terms of delivery.
+
+use std::sync::Arc;
+
+use candlewire_common::config::{Config, DeliveryConfig};
+use candlewire_common::exit::Fault;
+
+use crate::recipient::{Recipient, Surroundings};
+
+/// Who is to be told, and on which terms.
+pub(crate) struct Roster {
+    /// The recipients, in the configuration's order.
+    pub(crate) recipients: Vec<Arc<Recipient>>,
+    /// How they are told.
+    pub(crate) delivery: DeliveryConfig,
+    /// Tells other terms from these.
+    pub(crate) terms: String,
+}
+
+impl Roster {
+    /// Opens the recipients of a configuration. Nothing is sent or resolved yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Usage`] where there is none, or one can't work as configured.
+    pub(crate) fn open(config: &mut Config, surroundings: &mut Surroundings) -> Result<Self, Fault> {
+        if config.recipients.is_empty() {
+            return Err(Fault::Usage(
+                "no recipients: the configuration needs at least one [[recipients]] table".to_owned(),
+            ));
+        }
+        let recipients = std::mem::take(&mut config.recipients).into_iter();
+        let recipients = recipients.map(|recipient| Recipient::open(recipient, surroundings).map(Arc::new));
+        let (delivery, strategies) = (config.delivery.clone(), &config.strategies);
+        let terms = format!("{delivery:?} {strategies:?}");
+        Ok(Self { recipients: recipients.collect::<Result<_, Fault>>()?, delivery, terms })
+    }
+
+    /// The recipients as a log line names them.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<String> = self
+            .recipients
+            .iter()
+            .map(|recipient| format!("{} ({})", recipient.name(), recipient.channel.kind()))
+            .collect();
+        names.join(", ")
+    }
+}
