@@ -8,6 +8,7 @@ mod faults;
 mod fleet;
 mod hostile;
 mod isolation;
+mod kills;
 mod load;
 mod refusals;
 mod startup;
