@@ -1,15 +1,18 @@
 //! Real surroundings for Candlewire's integration tests and its demo.
 //!
 //! Owns what stands around the programs: a private Redis server or cluster, a proxy that breaks connections to it,
-//! the programs themselves as child processes, an HTTP endpoint that receives webhooks, exchanges that candles are
-//! fetched from, and the waiting for all of them. All but the exchanges is the real thing, every wait has a deadline,
-//! every buffer a bound, and no child process outlives its owner, however the owner ends.
+//! the programs themselves as child processes, HTTP endpoints that receive webhooks, well-behaved and hostile, a
+//! stand-in for Telegram, exchanges that candles are fetched from, and the waiting for all of them. All but Telegram
+//! and the exchanges is the real thing, every wait has a deadline, every buffer a bound, and no child process outlives
+//! its owner, however the owner ends.
 //!
 //! It knows no domain type and no key of Candlewire: a test that reads state does so as a foreign program would.
 
+pub mod bot_api;
 pub mod bundled;
 pub mod fault_proxy;
 mod fault_relay;
+pub mod hostile_receiver;
 pub mod http_page;
 pub mod metrics_page;
 pub mod ports;
@@ -25,7 +28,9 @@ pub mod wait;
 pub mod webhook_answer;
 pub mod webhook_receiver;
 
+pub use bot_api::{BotAnswer, BotApi};
 pub use fault_proxy::FaultProxy;
+pub use hostile_receiver::{Deed, HostileReceiver};
 pub use http_page::HttpPage;
 pub use metrics_page::MetricsPage;
 pub use program::{Program, ProgramError};
