@@ -174,6 +174,15 @@ impl Program {
         self.process.kill().map_err(|source| io_error(&self.name, source))
     }
 
+    /// Sends SIGHUP, which asks for the configuration to be read again.
+    ///
+    /// # Errors
+    ///
+    /// [`ProgramError::Io`] if the operating system refuses.
+    pub fn hang_up(&mut self) -> Result<(), ProgramError> {
+        self.signal(Signal::HUP)
+    }
+
     /// Freezes it with SIGSTOP.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cluster;
+mod commands;
 mod damage;
 mod delivery;
 mod faults;
@@ -10,6 +11,9 @@ mod hostile;
 mod isolation;
 mod kills;
 mod load;
+mod people;
+mod quiet;
 mod refusals;
+mod reload;
 mod startup;
 mod telegram;
