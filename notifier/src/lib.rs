@@ -12,6 +12,7 @@ mod address;
 mod alert;
 mod attempt;
 mod channel;
+mod chart;
 mod dispatcher;
 mod failure;
 mod gauges;

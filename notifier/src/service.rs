@@ -101,7 +101,7 @@ impl Service {
     /// Builds everything, so that each metric is there at zero before Redis answers. The gauges' task
     /// starts at once.
     fn parts(&self, tasks: &mut JoinSet<()>) -> (Vec<Reader>, Vec<Dispatcher>) {
-        let link = Arc::new(Link::new(self.target.clone(), &self.config.redis.keys, self.redis.clone()));
+        let link = Arc::new(Link::new(self.target.clone(), self.config.redis.keys.delivery(""), self.redis.clone()));
         let keys = QueueKeys::new(self.config.redis.keys.clone());
         let delivery = &self.config.delivery;
         let streams = self.config.streams;

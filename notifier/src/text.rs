@@ -73,7 +73,7 @@ fn context(signal: &Signal, now: UnixMillis) -> String {
 }
 
 /// A time of day in UTC, with seconds where it has any.
-fn moment(time: UnixMillis) -> String {
+pub(crate) fn moment(time: UnixMillis) -> String {
     let format = if time.0 % 60_000 == 0 { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
     match DateTime::<Utc>::from_timestamp_millis(time.0) {
         Some(moment) => moment.format(format).to_string(),
@@ -95,7 +95,7 @@ fn span(span: Duration) -> String {
 }
 
 /// Separates the thousands of a decimal: `42001.37` is `42 001.37`.
-fn grouped(number: &str) -> String {
+pub(crate) fn grouped(number: &str) -> String {
     let whole_end = number.find('.').unwrap_or(number.len());
     let (whole, fraction) = number.split_at(whole_end);
     let digits = whole.trim_start_matches('-');
@@ -113,7 +113,7 @@ fn grouped(number: &str) -> String {
 }
 
 /// Foreign text without control characters, shortened.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(FIELD_MAX).collect()
 }
 
