@@ -12,11 +12,12 @@ use candlewire_common::connection::describe;
 use candlewire_common::signal::Signal;
 use candlewire_common::time::UnixMillis;
 use redis::RedisError;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::alert::Alert;
-use crate::channel::Channel;
+use crate::channel::{Channel, LatePicture};
 use crate::failure::{DeliverError, Next};
+use crate::http::Deadline;
 use crate::ledger::Ledger;
 use crate::message::{Content, Message};
 use crate::queue::{Experience, Job, Pace, Permit, Queue, Settlement};
@@ -71,7 +72,12 @@ pub(crate) struct Outcome {
     pub(crate) reports: Vec<Report>,
     /// How long nothing more may be sent.
     pub(crate) pause: Duration,
+    /// A picture that is still to be sent.
+    pub(crate) late: Option<LatePicture>,
 }
+
+/// How long a picture that is late is tried for.
+const LATE_MAX: Duration = Duration::from_secs(30);
 
 /// A job and what is to become of it.
 struct Decided {
@@ -98,15 +104,34 @@ impl Attempts {
                 None => waiting.push(job),
             }
         }
-        let mut pause = Duration::ZERO;
+        let mut outcome = Outcome::default();
         if !waiting.is_empty() {
-            decided.extend(self.send(waiting, &mut pause).await);
+            decided.extend(self.send(waiting, &mut outcome).await);
         }
-        let mut reports = Vec::with_capacity(decided.len());
         for decided in decided {
-            reports.push(self.settle(decided).await);
+            outcome.reports.push(self.settle(decided).await);
         }
-        Outcome { reports, pause }
+        outcome
+    }
+
+    /// Sends a picture that is late, if that can be done soon. The alert itself has been delivered, so nothing is lost
+    /// where it can't.
+    pub(crate) async fn send_late(self, late: LatePicture) {
+        let Channel::Telegram(telegram) = &self.recipient.channel else { return };
+        let sent = async {
+            let png = telegram.draw(&late).await.map_err(|error| error.to_string())?;
+            while let Permit::Wait(wait) = self.permit().await {
+                sleep(wait).await;
+            }
+            let sent = telegram.send_late(&late, &png, Deadline::after(self.timeout)).await;
+            sent.map_err(|error| error.to_string())
+        };
+        let name = self.recipient.name();
+        match timeout(LATE_MAX, sent).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(recipient = name, "a late picture is not sent: {error}"),
+            Err(_) => tracing::debug!(recipient = name, "a late picture is not sent: it took longer than {LATE_MAX:?}"),
+        }
     }
 
     /// What becomes of a job without an attempt; `None`: one is to be made.
@@ -140,15 +165,15 @@ impl Attempts {
     }
 
     /// Makes the attempt.
-    async fn send(&self, jobs: Vec<Job>, pause: &mut Duration) -> Vec<Decided> {
+    async fn send(&self, jobs: Vec<Job>, outcome: &mut Outcome) -> Vec<Decided> {
         let again = |job: Job, delay: Duration| {
             let settlement = Settlement::Again { delay, attempts: job.attempts, in_doubt: job.in_doubt };
             Decided::silently(job, settlement)
         };
         match self.permit().await {
-            Permit::Given { next_in } => *pause = next_in,
+            Permit::Given { next_in } => outcome.pause = next_in,
             Permit::Wait(wait) => {
-                *pause = wait;
+                outcome.pause = wait;
                 return jobs.into_iter().map(|job| again(job, wait)).collect();
             }
         }
@@ -163,12 +188,14 @@ impl Attempts {
             wording: &self.recipient.wording,
             may_repeat: jobs.iter().any(|job| job.in_doubt),
             is_silent: self.recipient.is_silent(UnixMillis::now()),
+            wants_picture: jobs.iter().all(|job| job.attempts == 0 && !job.in_doubt),
         };
         let began = Instant::now();
-        let outcome = self.recipient.channel.deliver(&message, self.timeout).await;
-        self.ledger.attempted(&outcome, began.elapsed());
-        let error = match outcome {
-            Ok(()) => {
+        let delivered = self.recipient.channel.deliver(&message, self.timeout).await;
+        self.ledger.attempted(delivered.as_ref().err(), began.elapsed());
+        let error = match delivered {
+            Ok(late) => {
+                outcome.late = late;
                 for alert in &alerts {
                     self.ledger.accepted(&alert.signal);
                 }
@@ -185,7 +212,7 @@ impl Attempts {
             }
             Err(error) => error,
         };
-        self.heed(&error, pause).await;
+        self.heed(&error, outcome).await;
         let mut experience = if error.is_retryable() {
             Experience::Failed(error.to_string())
         } else {
@@ -225,11 +252,11 @@ impl Attempts {
 
     /// Does what an answer asks for beyond the alert: follows a chat, leaves a way alone. Should Redis not take it now,
     /// the recipient will say it again.
-    async fn heed(&self, error: &DeliverError, pause: &mut Duration) {
+    async fn heed(&self, error: &DeliverError, outcome: &mut Outcome) {
         match (error, &self.pace) {
             (DeliverError::Moved { chat_id, .. }, _) => self.move_chat(*chat_id).await,
             (DeliverError::Answered { status: 429, retry_after: Some(wait), .. }, Some(pace)) => {
-                *pause = (*pause).max(*wait);
+                outcome.pause = outcome.pause.max(*wait);
                 if let Err(error) = pace.close(*wait).await {
                     tracing::debug!("a wait of {wait:?} is not noted: {}", describe(&error));
                 }

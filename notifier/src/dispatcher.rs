@@ -27,6 +27,8 @@ use crate::turns::Turns;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long an attempt waits for the one before it of the same series.
 const TURN: Duration = Duration::from_secs(2);
+/// How many pictures may be late at once; more are left out.
+const LATE_AT_ONCE: usize = 4;
 /// How long attempts under way have after a stop. Those that need longer are made again after their lease.
 const FINISH: Duration = Duration::from_secs(5);
 
@@ -39,6 +41,8 @@ pub(crate) struct Dispatcher {
     under_way: HashMap<String, u64>,
     running: JoinSet<Outcome>,
     turns: Turns,
+    /// Pictures that are still to be sent, for alerts that were delivered without.
+    late: JoinSet<()>,
     /// Until when the recipient's pace allows no message.
     paused_until: Option<Instant>,
 }
@@ -53,6 +57,7 @@ impl Dispatcher {
             under_way: HashMap::new(),
             running: JoinSet::new(),
             turns: Turns::default(),
+            late: JoinSet::new(),
             paused_until: None,
         }
     }
@@ -184,10 +189,14 @@ impl Dispatcher {
 
     fn note(&mut self, outcome: Option<Outcome>) {
         // A panic lost its ids; leases make sure that forgetting all of them loses nothing.
-        let Some(Outcome { reports, pause }) = outcome else { return self.under_way.clear() };
+        let Some(Outcome { reports, pause, late }) = outcome else { return self.under_way.clear() };
         let now = Instant::now();
         if !pause.is_zero() {
             self.paused_until = self.paused_until.max(Some(now + pause));
+        }
+        while self.late.try_join_next().is_some() {}
+        if let Some(late) = late.filter(|_| self.late.len() < LATE_AT_ONCE) {
+            self.late.spawn(self.attempts.clone().send_late(late));
         }
         for report in reports {
             // It may have been taken again already.

@@ -46,14 +46,14 @@ impl Ledger {
     }
 
     /// Counts an attempt.
-    pub(crate) fn attempted(&self, outcome: &Result<(), DeliverError>, took: Duration) {
-        match outcome {
-            Ok(()) => self.success.increment(1),
-            Err(error) if error.is_retryable() => self.retryable.increment(1),
-            Err(_) => self.permanent.increment(1),
+    pub(crate) fn attempted(&self, error: Option<&DeliverError>, took: Duration) {
+        match error {
+            None => self.success.increment(1),
+            Some(error) if error.is_retryable() => self.retryable.increment(1),
+            Some(_) => self.permanent.increment(1),
         }
         self.attempt.record(took.as_secs_f64());
-        if outcome.as_ref().is_err_and(DeliverError::is_rate_limit) {
+        if error.is_some_and(DeliverError::is_rate_limit) {
             self.rate_limited.increment(1);
         }
     }

@@ -13,6 +13,7 @@ mod alert;
 mod attempt;
 mod audience;
 mod channel;
+mod chart;
 mod command;
 mod deliveries;
 mod dispatcher;

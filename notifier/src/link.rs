@@ -1,11 +1,10 @@
-//! The shared connection to Redis for everything that does not block.
+//! The shared connections to Redis for everything that does not block.
 //!
-//! One multiplexed connection serves all recipients; whoever finds it broken has the next user open
+//! One multiplexed connection serves all recipients, others the histories that charts show; whoever finds it broken has the next user open
 //! another. Nothing is sent twice here: a command whose outcome is unknown fails, and its caller
 //! knows whether to ask again.
 
 use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget};
-use candlewire_common::keys::Keys;
 use candlewire_common::metrics::RedisMetrics;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError};
@@ -30,9 +29,9 @@ struct Held {
 }
 
 impl Link {
-    /// Prepares the connection; nothing is opened yet.
-    pub(crate) fn new(target: RedisTarget, keys: &Keys, metrics: RedisMetrics) -> Self {
-        Self { target, key: keys.delivery(""), metrics, held: Mutex::default() }
+    /// Prepares the connection to the server that holds `key`; nothing is opened yet.
+    pub(crate) fn new(target: RedisTarget, key: String, metrics: RedisMetrics) -> Self {
+        Self { target, key, metrics, held: Mutex::default() }
     }
 
     /// Runs a command.

@@ -29,6 +29,9 @@ pub(crate) struct Message<'a> {
     pub(crate) may_repeat: bool,
     /// Whether it should make no sound.
     pub(crate) is_silent: bool,
+    /// Whether a picture is to come with it, where there is one. A repetition does without: the picture may have been
+    /// what failed.
+    pub(crate) wants_picture: bool,
 }
 
 /// How a recipient wants its texts: as usual, or by a template.

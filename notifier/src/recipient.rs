@@ -3,6 +3,7 @@
 //! Owns turning a configured recipient into a channel, once, at start: secrets are read here, and
 //! what can never work is refused with a line that names the key. After that no secret is asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -17,7 +18,8 @@ use url::Url;
 
 use crate::address::is_private_literal;
 use crate::alert::Alert;
-use crate::channel::{Address, Channel, Console, Discord, Ntfy, Slack, Telegram, Webhook};
+use crate::channel::{Address, Bot, Channel, Console, Discord, Ntfy, Slack, Telegram, Webhook};
+use crate::chart::Charts;
 use crate::http::Clients;
 use crate::message::Wording;
 use crate::queue::Window;
@@ -47,6 +49,8 @@ pub(crate) struct Recipient {
 #[derive(Default)]
 pub(crate) struct Surroundings {
     clients: Clients,
+    /// What draws; `None`: alerts come without pictures.
+    pub(crate) charts: Option<Arc<Charts>>,
 }
 
 impl Recipient {
@@ -133,9 +137,11 @@ impl Opening<'_> {
     fn channel(&mut self) -> Result<Channel, Fault> {
         Ok(match &self.config.kind {
             RecipientKind::Webhook { url, secrets } => Channel::Webhook(self.webhook(url, secrets)?),
-            RecipientKind::Telegram { bot_token, chat_id, message_thread_id, api_base, .. } => {
+            RecipientKind::Telegram { bot_token, chat_id, message_thread_id, chart, api_base } => {
                 let address = Address { chat: chat_id.clone(), topic: *message_thread_id };
-                Channel::Telegram(self.telegram(bot_token, address, api_base)?)
+                let bot = self.bot(bot_token, &address, api_base)?;
+                let charts = self.surroundings.charts.clone().filter(|_| *chart);
+                Channel::Telegram(Telegram::new(bot, address, charts))
             }
             RecipientKind::Discord { url } => {
                 let url = self.url(url)?;
@@ -173,7 +179,7 @@ impl Opening<'_> {
     }
 
     /// The Bot API's limits: 1 message a second for a chat, in a group also 20 a minute, and 30 a second for the bot.
-    fn telegram(&mut self, bot_token: &SecretSource, address: Address, api_base: &Url) -> Result<Telegram, Fault> {
+    fn bot(&mut self, bot_token: &SecretSource, address: &Address, api_base: &Url) -> Result<Bot, Fault> {
         let token = self.read("bot_token", bot_token)?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'-');
         if token.expose_secret().is_empty() || !token.expose_secret().bytes().all(allowed) {
@@ -181,8 +187,9 @@ impl Opening<'_> {
         }
         self.vet("api_base", api_base)?;
         let base = api_base.as_str().trim_end_matches('/');
-        let url = format!("{base}/bot{}/sendMessage", token.expose_secret());
-        let url = url.parse::<Url>().map_err(|_| refused(self.config, "api_base", "no URL with the token in it"))?;
+        let base = format!("{base}/bot{}", token.expose_secret());
+        let no_url = |_| refused(self.config, "api_base", "no URL with the token in it");
+        let url = base.parse::<Url>().map_err(no_url)?;
         let chat = ["telegram", token.expose_secret(), &address.chat];
         self.limit(&chat, 1, Duration::from_secs(1));
         // Groups have negative numbers, channels names.
@@ -191,8 +198,8 @@ impl Opening<'_> {
         }
         self.limit(&chat[..2], 30, Duration::from_secs(1));
         let client = self.client(&url)?;
-        let redaction = Redaction::new(&url, [token]);
-        Ok(Telegram::new(client, url, address, redaction))
+        let redaction = Redaction::new(&url, [token.clone()]);
+        Bot::new(client, &base, redaction).map_err(no_url)
     }
 
     fn limit(&mut self, way: &[&str], count: u32, span: Duration) {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use candlewire_common::config::{Config, DeliveryConfig};
+use candlewire_common::config::{Config, DeliveryConfig, RecipientConfig, RecipientKind};
+use candlewire_common::connection::RedisTarget;
 use candlewire_common::exit::Fault;
+use candlewire_common::metrics::RedisMetrics;
 
+use crate::chart::Charts;
 use crate::recipient::{Recipient, Surroundings};
 
 /// Who is to be told, and on which terms.
@@ -28,6 +31,14 @@ impl Roster {
             return Err(Fault::Usage(
                 "no recipients: the configuration needs at least one [[recipients]] table".to_owned(),
             ));
+        }
+        let wants_pictures =
+            |recipient: &RecipientConfig| matches!(recipient.kind, RecipientKind::Telegram { chart: true, .. });
+        surroundings.charts = None;
+        if config.recipients.iter().any(wants_pictures) {
+            let (target, strategies) = (RedisTarget::new(&config.redis)?, config.strategies.clone());
+            let charts = Charts::new(target, &config.redis, RedisMetrics::new(), strategies);
+            surroundings.charts = Some(Arc::new(charts));
         }
         let recipients = std::mem::take(&mut config.recipients).into_iter();
         let recipients = recipients.map(|recipient| Recipient::open(recipient, surroundings).map(Arc::new));

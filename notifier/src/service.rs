@@ -71,7 +71,7 @@ struct Service {
 impl Service {
     async fn run(mut self, roster: Roster) -> Result<()> {
         // Everything is built first, so that each metric is there at zero before Redis answers.
-        let link = Arc::new(Link::new(self.target.clone(), &self.config.keys, self.redis.clone()));
+        let link = Arc::new(Link::new(self.target.clone(), self.config.keys.delivery(""), self.redis.clone()));
         let keys = QueueKeys::new(self.config.keys.clone());
         let mut deliveries = Deliveries::new(&roster, keys.clone(), Arc::clone(&link), self.streams, self.stop.clone());
         let intake = Intake::new(&self.config, self.target.clone(), self.redis.clone(), deliveries.follow());

@@ -146,7 +146,7 @@ pub(crate) fn money(value: f64, price: &str) -> String {
 }
 
 /// A time of day in UTC, with seconds where it has any.
-fn moment(time: UnixMillis) -> String {
+pub(crate) fn moment(time: UnixMillis) -> String {
     let format = if time.0 % 60_000 == 0 { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
     match DateTime::<Utc>::from_timestamp_millis(time.0) {
         Some(moment) => moment.format(format).to_string(),

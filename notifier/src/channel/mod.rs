@@ -8,7 +8,6 @@ mod discord;
 mod ntfy;
 mod slack;
 mod telegram;
-mod telegram_answer;
 mod webhook;
 
 use std::time::Duration;
@@ -17,7 +16,7 @@ pub(crate) use console::Console;
 pub(crate) use discord::Discord;
 pub(crate) use ntfy::Ntfy;
 pub(crate) use slack::Slack;
-pub(crate) use telegram::{Address, Telegram};
+pub(crate) use telegram::{Address, Bot, LatePicture, Telegram};
 pub(crate) use webhook::Webhook;
 
 use crate::failure::DeliverError;
@@ -62,23 +61,29 @@ impl Channel {
         }
     }
 
-    /// Makes one attempt, within `timeout`. Dropped half-way, its outcome is unknown.
+    /// Makes one attempt, within `timeout`. Dropped half-way, its outcome is unknown. Answers with a picture that is still
+    /// to be sent.
     ///
     /// # Errors
     ///
     /// [`DeliverError`], which decides what follows.
-    pub(crate) async fn deliver(&self, message: &Message<'_>, timeout: Duration) -> Result<(), DeliverError> {
+    pub(crate) async fn deliver(
+        &self,
+        message: &Message<'_>,
+        timeout: Duration,
+    ) -> Result<Option<LatePicture>, DeliverError> {
         let deadline = Deadline::after(timeout);
-        match (self, message.content) {
+        let delivered = match (self, message.content) {
+            (Self::Telegram(telegram), _) => return telegram.deliver(message, deadline).await,
             (Self::Webhook(webhook), Content::One(alert)) => webhook.deliver(alert, deadline).await,
             (Self::Webhook(_), Content::Digest(_)) => {
                 Err(DeliverError::Rejected("a webhook takes no digests".to_owned()))
             }
-            (Self::Telegram(telegram), _) => telegram.deliver(message, deadline).await,
             (Self::Discord(discord), _) => discord.deliver(message, deadline).await,
             (Self::Slack(slack), _) => slack.deliver(message, deadline).await,
             (Self::Ntfy(ntfy), _) => ntfy.deliver(message, deadline).await,
             (Self::Console(console), _) => console.deliver(message, timeout).await,
-        }
+        };
+        delivered.map(|()| None)
     }
 }

@@ -76,7 +76,13 @@ mod tests {
     #[test]
     fn the_title_says_what_and_a_silent_message_has_a_low_priority() {
         let (alert, wording) = (Alert::of(sample::signal()), Wording::default());
-        let message = Message { content: Content::One(&alert), wording: &wording, may_repeat: false, is_silent: true };
+        let message = Message {
+            content: Content::One(&alert),
+            wording: &wording,
+            may_repeat: false,
+            is_silent: true,
+            wants_picture: false,
+        };
         let expected = [("title", "BUY BTCUSDT 1h"), ("tags", "green_circle"), ("priority", "2")];
         assert_eq!(headers(&message), expected.map(|(name, value)| (name, value.to_owned())));
         let alerts = [alert.clone(), alert.clone()];

@@ -40,7 +40,7 @@ impl Desk {
         let mut config = args.load()?;
         let roster = Roster::open(&mut config, &mut Surroundings::default())?;
         let target = RedisTarget::new(&config.redis)?;
-        let link = Link::new(target.clone(), &config.redis.keys, RedisMetrics::new());
+        let link = Link::new(target.clone(), config.redis.keys.delivery(""), RedisMetrics::new());
         let keys = QueueKeys::new(config.redis.keys.clone());
         drop(target.connect_once(&keys.disabled()).await?);
         Ok(Self { target, link: Arc::new(link), keys, recipients: roster.recipients })

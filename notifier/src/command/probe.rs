@@ -30,7 +30,13 @@ pub(crate) async fn run(args: &GlobalArgs, name: &str) -> Result<Outcome> {
     let recipient = Recipient::open(found, &mut Surroundings::default())?;
     let alert = Alert::test(UnixMicros::now()).context("make a test alert")?;
     let is_silent = recipient.is_silent(UnixMillis::now());
-    let message = Message { content: Content::One(&alert), wording: &recipient.wording, may_repeat: false, is_silent };
+    let message = Message {
+        content: Content::One(&alert),
+        wording: &recipient.wording,
+        may_repeat: false,
+        is_silent,
+        wants_picture: false,
+    };
     let outcome = tokio::select! {
         outcome = deliver(&recipient.channel, &message, config.delivery.timeout) => outcome,
         _ = tokio::signal::ctrl_c() => return Ok(Outcome::Interrupted),
@@ -51,5 +57,5 @@ async fn deliver(channel: &Channel, message: &Message<'_>, timeout: Duration) ->
         sleep(Duration::from_secs(1)).await;
         outcome = channel.deliver(message, timeout).await;
     }
-    outcome
+    outcome.map(drop)
 }

@@ -40,7 +40,8 @@ impl Bench {
     async fn start() -> Result<Self> {
         let server = RedisServer::start(RedisOptions::default()).await?;
         let config = Config::from_text(&format!("[redis]\nurl = \"{}\"", server.url()), None, &[])?;
-        let link = Arc::new(Link::new(RedisTarget::new(&config.redis)?, &config.redis.keys, RedisMetrics::new()));
+        let link =
+            Arc::new(Link::new(RedisTarget::new(&config.redis)?, config.redis.keys.delivery(""), RedisMetrics::new()));
         Ok(Self { server, config, link })
     }
 

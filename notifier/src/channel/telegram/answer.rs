@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn every_known_answer_has_its_class() {
-        let fixture: Fixture = serde_json::from_str(include_str!("../../tests/fixtures/telegram.json")).unwrap();
+        let fixture: Fixture = serde_json::from_str(include_str!("../../../tests/fixtures/telegram.json")).unwrap();
         assert!(fixture.errors.len() > 10);
         for case in fixture.errors {
             let body = case.raw_body.unwrap_or_else(|| case.body.unwrap_or_default().to_string());
