@@ -19,7 +19,7 @@ use crate::channel::{Channel, LatePicture};
 use crate::failure::{DeliverError, Next};
 use crate::http::Deadline;
 use crate::ledger::Ledger;
-use crate::message::{Content, Message};
+use crate::message::{Content, Message, Picture};
 use crate::queue::{Experience, Job, Pace, Permit, Queue, Settlement};
 use crate::recipient::Recipient;
 use crate::schedule::Schedule;
@@ -170,6 +170,15 @@ impl Attempts {
             let settlement = Settlement::Again { delay, attempts: job.attempts, in_doubt: job.in_doubt };
             Decided::silently(job, settlement)
         };
+        let alerts: Vec<Alert> =
+            jobs.iter().filter_map(|job| job.signal.as_ref().ok()).cloned().map(Alert::of).collect();
+        // A repetition does without: the picture may have been what failed.
+        let is_first = jobs.iter().all(|job| job.attempts == 0 && !job.in_doubt);
+        let picture = match alerts.as_slice() {
+            [alert] if is_first => self.recipient.channel.picture(&alert.signal).await,
+            _ => Picture::Absent,
+        };
+        // Asked for last, so that nothing lies between the permit and the message.
         match self.permit().await {
             Permit::Given { next_in } => outcome.pause = next_in,
             Permit::Wait(wait) => {
@@ -177,8 +186,6 @@ impl Attempts {
                 return jobs.into_iter().map(|job| again(job, wait)).collect();
             }
         }
-        let alerts: Vec<Alert> =
-            jobs.iter().filter_map(|job| job.signal.as_ref().ok()).cloned().map(Alert::of).collect();
         let content = match alerts.as_slice() {
             [alert] => Content::One(alert),
             alerts => Content::Digest(alerts),
@@ -188,7 +195,7 @@ impl Attempts {
             wording: &self.recipient.wording,
             may_repeat: jobs.iter().any(|job| job.in_doubt),
             is_silent: self.recipient.is_silent(UnixMillis::now()),
-            wants_picture: jobs.iter().all(|job| job.attempts == 0 && !job.in_doubt),
+            picture: &picture,
         };
         let began = Instant::now();
         let delivered = self.recipient.channel.deliver(&message, self.timeout).await;

@@ -2,6 +2,8 @@
 //!
 //! Owns how a recipient wants its texts. How a text looks in the end, escaped and with markup, is the channel's.
 
+use std::sync::Arc;
+
 use candlewire_common::signal::Signal;
 use candlewire_common::time::UnixMillis;
 
@@ -29,9 +31,20 @@ pub(crate) struct Message<'a> {
     pub(crate) may_repeat: bool,
     /// Whether it should make no sound.
     pub(crate) is_silent: bool,
-    /// Whether a picture is to come with it, where there is one. A repetition does without: the picture may have been
-    /// what failed.
-    pub(crate) wants_picture: bool,
+    /// What comes with it.
+    pub(crate) picture: &'a Picture,
+}
+
+/// What comes with a message.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Picture {
+    /// Nothing: none is wanted, or there is none.
+    #[default]
+    Absent,
+    /// A picture, as PNG.
+    Ready(Arc<[u8]>),
+    /// A picture that is not ready. The message does not wait for it.
+    Late,
 }
 
 /// How a recipient wants its texts: as usual, or by a template.

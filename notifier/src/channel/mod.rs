@@ -12,6 +12,7 @@ mod webhook;
 
 use std::time::Duration;
 
+use candlewire_common::signal::Signal;
 pub(crate) use console::Console;
 pub(crate) use discord::Discord;
 pub(crate) use ntfy::Ntfy;
@@ -21,7 +22,7 @@ pub(crate) use webhook::Webhook;
 
 use crate::failure::DeliverError;
 use crate::http::Deadline;
-use crate::message::{Content, Message};
+use crate::message::{Content, Message, Picture};
 
 /// The way to one recipient.
 pub(crate) enum Channel {
@@ -58,6 +59,14 @@ impl Channel {
             Self::Webhook(_) => 8,
             // One after the other, so that people read them in order.
             _ => 1,
+        }
+    }
+
+    /// What is to come with a signal's alert, as far as that is known at once.
+    pub(crate) async fn picture(&self, signal: &Signal) -> Picture {
+        match self {
+            Self::Telegram(telegram) => telegram.picture(signal).await,
+            _ => Picture::Absent,
         }
     }
 

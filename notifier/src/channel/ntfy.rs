@@ -70,7 +70,7 @@ fn headers(message: &Message<'_>) -> Vec<(&'static str, String)> {
 mod tests {
     use super::*;
     use crate::alert::Alert;
-    use crate::message::Wording;
+    use crate::message::{Picture, Wording};
     use crate::sample;
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
             wording: &wording,
             may_repeat: false,
             is_silent: true,
-            wants_picture: false,
+            picture: &Picture::Absent,
         };
         let expected = [("title", "BUY BTCUSDT 1h"), ("tags", "green_circle"), ("priority", "2")];
         assert_eq!(headers(&message), expected.map(|(name, value)| (name, value.to_owned())));

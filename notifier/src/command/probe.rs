@@ -13,7 +13,7 @@ use super::unknown;
 use crate::alert::Alert;
 use crate::channel::Channel;
 use crate::failure::DeliverError;
-use crate::message::{Content, Message};
+use crate::message::{Content, Message, Picture};
 use crate::recipient::{Recipient, Surroundings};
 
 /// Sends the alert to the recipient called `name`.
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: &GlobalArgs, name: &str) -> Result<Outcome> {
         wording: &recipient.wording,
         may_repeat: false,
         is_silent,
-        wants_picture: false,
+        picture: &Picture::Absent,
     };
     let outcome = tokio::select! {
         outcome = deliver(&recipient.channel, &message, config.delivery.timeout) => outcome,

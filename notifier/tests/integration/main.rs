@@ -12,6 +12,7 @@ mod isolation;
 mod kills;
 mod load;
 mod people;
+mod pictures;
 mod quiet;
 mod refusals;
 mod reload;

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::chart::{Charts, NoPicture};
 use crate::failure::DeliverError;
 use crate::http::Deadline;
-use crate::message::{Content, Message};
+use crate::message::{Content, Message, Picture};
 use crate::text::fitted;
 use answer::Judgement;
 pub(crate) use call::Bot;
@@ -75,6 +75,19 @@ impl Telegram {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = chat_id;
     }
 
+    /// Draws a signal's picture, if that can be done at once.
+    pub(crate) async fn picture(&self, signal: &Signal) -> Picture {
+        let Some(charts) = &self.charts else { return Picture::Absent };
+        match timeout(PATIENCE, charts.picture(signal)).await {
+            Ok(Ok(png)) => Picture::Ready(png),
+            Ok(Err(reason)) => {
+                tracing::debug!("alert {} has no picture: {reason}", signal.id);
+                Picture::Absent
+            }
+            Err(_) => Picture::Late,
+        }
+    }
+
     /// Sends the message. Answers with its picture, where that is still to be sent.
     ///
     /// # Errors
@@ -87,19 +100,18 @@ impl Telegram {
     ) -> Result<Option<LatePicture>, DeliverError> {
         let lines = message.lines();
         let to = self.destination(message.is_silent, None);
-        let mut late = None;
-        if let (Some(charts), Content::One(alert), true) = (&self.charts, message.content, message.wants_picture) {
-            match timeout(PATIENCE, charts.picture(&alert.signal)).await {
-                Ok(Ok(png)) if units(&lines) <= CAPTION_MAX => {
-                    match self.send_photo(&to, &lines, &png, deadline).await? {
-                        None => return Ok(None),
-                        Some(refusal) => tracing::debug!("a picture is refused, the text goes without: {refusal}"),
-                    }
+        let late = match (message.picture, message.content) {
+            (Picture::Ready(png), _) if units(&lines) <= CAPTION_MAX => {
+                match self.send_photo(&to, &lines, png, deadline).await? {
+                    None => return Ok(None),
+                    Some(refusal) => tracing::debug!("a picture is refused, the text goes without: {refusal}"),
                 }
-                Ok(Err(reason)) => tracing::debug!("alert {} has no picture: {reason}", alert.signal.id),
-                Ok(Ok(_)) | Err(_) => late = Some(alert.signal.clone()),
+                None
             }
-        }
+            // It follows, also where its caption has not the room for the text.
+            (Picture::Ready(_) | Picture::Late, Content::One(alert)) => Some(alert.signal.clone()),
+            _ => None,
+        };
         let reply_to = self.send_text(&to, &lines, deadline).await?;
         let headline = lines.into_iter().next().unwrap_or_default();
         Ok(late.map(|signal| LatePicture { signal, headline, reply_to, is_silent: message.is_silent }))
