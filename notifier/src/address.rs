@@ -5,6 +5,8 @@
 //! is refused at start; a name is judged each time it is resolved, and only addresses that passed are
 //! connected to, so that a name can't change its mind in between.
 
+use std::error::Error;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -83,13 +85,24 @@ pub(crate) struct VettedResolver;
 
 impl Resolve for VettedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let public: Vec<SocketAddr> = found.into_iter().filter(|address| is_public(address.ip())).collect();
-            if public.is_empty() { Err(PrivateAddress.into()) } else { Ok(Box::new(public.into_iter()) as Addrs) }
-        })
+        let found = async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) };
+        Box::pin(vetted(found, is_public))
     }
 }
+
+/// Keeps those of the addresses found that may be connected to. Nothing else is: the client connects to what this
+/// returns and asks nobody again.
+async fn vetted(
+    found: impl Future<Output = io::Result<Vec<SocketAddr>>>,
+    may_connect: impl Fn(IpAddr) -> bool,
+) -> Result<Addrs, Box<dyn Error + Send + Sync>> {
+    let mut found = found.await?;
+    found.retain(|address| may_connect(address.ip()));
+    if found.is_empty() { Err(PrivateAddress.into()) } else { Ok(Box::new(found.into_iter())) }
+}
+
+#[cfg(test)]
+mod rebinding;
 
 #[cfg(test)]
 mod tests {
@@ -157,5 +170,15 @@ mod tests {
         let Ok(name) = "localhost".parse() else { panic!("no name") };
         let resolved = VettedResolver.resolve(name).await;
         assert_eq!(resolved.err().map(|error| error.to_string()), Some(PrivateAddress.to_string()));
+    }
+
+    #[tokio::test]
+    async fn of_mixed_addresses_the_public_ones_are_kept_in_their_order() {
+        let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let mixed = ["10.0.0.1:0", "1.1.1.1:0", "[::1]:0", "[2606:4700::1111]:0", "169.254.169.254:0", "8.8.8.8:0"];
+        let kept = vetted(std::future::ready(Ok(addresses(&mixed))), is_public).await.unwrap();
+        assert_eq!(kept.collect::<Vec<_>>(), addresses(&["1.1.1.1:0", "[2606:4700::1111]:0", "8.8.8.8:0"]));
+        let none = vetted(std::future::ready(Ok(addresses(&["192.168.0.1:0", "[fe80::1]:0"]))), is_public).await;
+        assert_eq!(none.err().map(|error| error.to_string()), Some(PrivateAddress.to_string()));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use candlewire_testkit::{Answer, BotApi, Deed, HostileReceiver, WebhookReceiver};
+use candlewire_testkit::{Answer, BotAnswer, BotApi, Deed, HostileReceiver, WebhookReceiver};
 use tokio::time::sleep;
 
 use crate::bench::{Bench, Draft, Notifier, SECRET, webhook, webhook_at};
@@ -55,6 +55,9 @@ impl Receivers {
         })?;
         let phone = BotApi::start(TOKEN).await?;
         phone.enforce_limits();
+        // The message is there at once, its acknowledgement is not: a kill in between makes it come again.
+        let late = BotAnswer::foreign(200, r#"{"ok":true}"#).but_sent().after(Duration::from_millis(400));
+        phone.answer_next((0..1_000).map(|_| late.clone()));
         let (desk, other) = (WebhookReceiver::start(Some(SECRET)).await?, WebhookReceiver::start(Some(SECRET)).await?);
         Ok(Self { desk, other, slow, flaky, phone })
     }
