@@ -27,6 +27,8 @@ use crate::turns::Turns;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long an attempt waits for the one before it of the same series.
 const TURN: Duration = Duration::from_secs(2);
+/// How long free places are gathered in a backlog.
+const GATHER: Duration = Duration::from_millis(3);
 /// How many pictures may be late at once; more are left out.
 const LATE_AT_ONCE: usize = 4;
 /// How long attempts under way have after a stop. Those that need longer are made again after their lease.
@@ -43,6 +45,8 @@ pub(crate) struct Dispatcher {
     turns: Turns,
     /// Pictures that are still to be sent, for alerts that were delivered without.
     late: JoinSet<()>,
+    /// Until when free places are gathered, since the last look found as many alerts due as there was room for.
+    gather_until: Option<Instant>,
     /// Until when the recipient's pace allows no message.
     paused_until: Option<Instant>,
 }
@@ -58,6 +62,7 @@ impl Dispatcher {
             running: JoinSet::new(),
             turns: Turns::default(),
             late: JoinSet::new(),
+            gather_until: None,
             paused_until: None,
         }
     }
@@ -141,6 +146,10 @@ impl Dispatcher {
 
     /// Starts attempts for due jobs, as many as may run. Answers when to look again.
     async fn start_due(&mut self) -> Result<Duration, RedisError> {
+        // All that have ended are noted before more is taken: one look then refills many places.
+        while let Some(ended) = self.running.try_join_next() {
+            self.note(ended.ok());
+        }
         if self.running.is_empty() {
             self.turns.clear();
         }
@@ -151,9 +160,16 @@ impl Dispatcher {
         if let Some(wait) = held.max(paused).filter(|wait| !wait.is_zero()) {
             return Ok(wait.min(LOOK_EVERY));
         }
-        let free = recipient.concurrency().saturating_sub(self.running.len());
+        let concurrency = recipient.concurrency();
+        let free = concurrency.saturating_sub(self.running.len());
         if free == 0 {
             return Ok(LOOK_EVERY);
+        }
+        // In a backlog half of the places are filled at once, if they get free soon: each look costs Redis as much as
+        // an alert.
+        let patience = self.gather_until.map(|until| until.saturating_duration_since(Instant::now()));
+        if let Some(patience) = patience.filter(|patience| free < concurrency / 2 && !patience.is_zero()) {
+            return Ok(patience);
         }
         let wanted = Wanted { count: free, digest_over: recipient.digest_over(now) };
         let batch = self.attempts.queue.take(wanted, &self.under_way).await?;
@@ -166,6 +182,7 @@ impl Dispatcher {
             );
         }
         let next_due = batch.next_due;
+        self.gather_until = (batch.jobs.len() == free).then(|| Instant::now() + GATHER);
         self.start(batch);
         Ok(next_due.unwrap_or(LOOK_EVERY).min(LOOK_EVERY))
     }

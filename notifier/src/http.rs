@@ -20,6 +20,9 @@ use crate::address::VettedResolver;
 
 /// How many bytes of an answer are read.
 const ANSWER_MAX: usize = 64 * 1024;
+/// How long the body of an answer may take once its status is known, which decides: nobody may keep an attempt's place
+/// by a body that never ends.
+const BODY_MAX: Duration = Duration::from_secs(2);
 /// The longest wait that a server's `Retry-After` is given.
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 /// How long an unused connection is kept: less than the 5 seconds after which common servers close
@@ -135,8 +138,9 @@ pub(crate) async fn exchange(request: RequestBuilder, deadline: Deadline) -> Res
     let retry_after = wait.and_then(|value| retry_after::read(value, UnixMillis::now()));
     let retry_after = retry_after.map(|wait| wait.min(RETRY_AFTER_MAX));
     let mut body = Vec::new();
+    let body_end = deadline.end.min(Instant::now() + BODY_MAX);
     while body.len() < ANSWER_MAX {
-        let Ok(Ok(Some(chunk))) = timeout_at(deadline.end, response.chunk()).await else { break };
+        let Ok(Ok(Some(chunk))) = timeout_at(body_end, response.chunk()).await else { break };
         body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_MAX - body.len())]);
     }
     Ok(Answer { status: response.status(), retry_after, body })

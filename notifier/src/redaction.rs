@@ -5,6 +5,8 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::text::is_unseen;
+
 const HIDDEN: &str = "(hidden)";
 /// Shorter paths are no secrets, and would be found in words.
 const PATH_MIN: usize = 5;
@@ -45,7 +47,7 @@ impl Redaction {
             text = text.replace(secret.expose_secret(), HIDDEN);
         }
         let line: Vec<&str> =
-            text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+            text.split(|c: char| c.is_whitespace() || is_unseen(c)).filter(|word| !word.is_empty()).collect();
         line.join(" ").chars().take(TEXT_MAX).collect()
     }
 }

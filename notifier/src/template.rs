@@ -10,7 +10,7 @@ use candlewire_common::signal::{Direction, Signal};
 use candlewire_common::time::UnixMillis;
 use minijinja::{AutoEscape, Environment, Value};
 
-use crate::text::{grouped, lateness, money, plain};
+use crate::text::{grouped, is_unseen, lateness, money, plain};
 
 /// How many steps a template may take: far more than any text needs.
 const FUEL: u64 = 20_000;
@@ -101,7 +101,7 @@ impl Template {
     pub(crate) fn render(&self, signal: &Signal, now: UnixMillis) -> Result<String, TemplateError> {
         let template = self.environment.get_template(NAME).map_err(|error| refused(&error))?;
         let text = template.render(fields(signal, now)).map_err(|error| refused(&error))?;
-        Ok(text.chars().filter(|c| *c == '\n' || !c.is_control()).take(TEXT_MAX).collect())
+        Ok(text.chars().filter(|&c| c == '\n' || !is_unseen(c)).take(TEXT_MAX).collect())
     }
 }
 

@@ -185,9 +185,15 @@ pub(crate) fn grouped(number: &str) -> String {
     text + fraction
 }
 
-/// Foreign text without control characters, shortened.
+/// Foreign text without characters that can't be seen, shortened.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(FIELD_MAX).collect()
+    text.chars().filter(|&c| !is_unseen(c)).take(FIELD_MAX).collect()
+}
+
+/// Whether a character is not seen and changes how others are: controls, and those that join, hide or turn text round.
+pub(crate) fn is_unseen(c: char) -> bool {
+    let turns_round = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    c.is_control() || turns_round
 }
 
 #[cfg(test)]
@@ -246,7 +252,7 @@ mod tests {
     fn foreign_text_is_tamed() {
         let text = text(
             |signal| {
-                signal.strategy = format!("a\u{1b}[2J\nb{}", "x".repeat(1_000));
+                signal.strategy = format!("a\u{1b}[2J\n\u{202e}b{}", "x".repeat(1_000));
                 signal.price = "n/a\r".to_owned();
             },
             Duration::ZERO,

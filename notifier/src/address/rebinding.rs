@@ -12,7 +12,6 @@ use std::time::Duration;
 use candlewire_common::tls;
 use candlewire_testkit::{Deed, HostileReceiver};
 use reqwest::Client;
-use reqwest::header::HeaderMap;
 use url::Url;
 
 use super::*;
@@ -66,7 +65,7 @@ impl Stage {
 
     async fn post(&self) -> Result<Answer, NoAnswer> {
         let deadline = Deadline::after(Duration::from_secs(20));
-        http::post(&self.client, &self.url, HeaderMap::new(), b"{}".to_vec(), deadline).await
+        http::post_json(&self.client, &self.url, &serde_json::json!({}), deadline).await
     }
 
     fn asked(&self) -> usize {
