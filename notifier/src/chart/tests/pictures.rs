@@ -85,9 +85,9 @@ fn a_picture_that_lacks_anything_is_noticed() {
         ("candle", |chart| chart.bars.truncate(99)),
     ];
     for (what, change) in changes {
-        let mut changed = chart.clone();
-        change(&mut changed);
-        notice(what, &picture(&changed));
+        let mut other = chart.clone();
+        change(&mut other);
+        notice(what, &picture(&other));
     }
 }
 
@@ -125,14 +125,4 @@ fn whatever_the_candles_there_is_a_picture() {
         scene.signal.price = (0..random.usize(0..200)).map(|_| random.char(..)).collect();
         assert!(picture(&scene.chart()).starts_with(b"\x89PNG"));
     }
-}
-
-#[test]
-fn zz_timing() {
-    let chart = scene::all()[0].chart();
-    let begun = std::time::Instant::now();
-    for _ in 0..20 {
-        picture(&chart);
-    }
-    eprintln!("TIMING {:?}", begun.elapsed() / 20);
 }
