@@ -5,7 +5,7 @@
 //! the picture, and in which colour, is not decided here.
 
 use candlewire_common::candle::ClosedCandle;
-use candlewire_common::indicator::{Indicator, IndicatorSpec, Line, Output, Sample, Unit, Units, Window};
+use candlewire_common::indicator::{Indicator, IndicatorSpec, Line, Output, Reading, Sample, Unit, Units, Window};
 use candlewire_common::signal::{Direction, Signal};
 use candlewire_common::strategy::Strategy;
 use candlewire_common::time::UnixMillis;
@@ -212,7 +212,7 @@ fn values(line: Line, candles: &[ClosedCandle]) -> Option<Vec<Option<f64>>> {
     if !is_drawn(line) {
         return None;
     }
-    let units = candles.iter().try_fold(Units::default(), |units, candle| units.with(candle))?;
+    let units = candles.iter().try_fold(Units::default(), Units::with)?;
     let samples = candles.iter().map(|candle| Sample::new(candle, units));
     match line {
         Line::Price(source) => samples.map(|sample| Some(Some(sample?.reading(source).to_f64()))).collect(),
@@ -232,7 +232,7 @@ fn indicated(
             let sample = sample?;
             indicator.step(&sample, &window);
             window.push(&sample);
-            Some(indicator.reading(output, units.price.scale).map(|reading| reading.to_f64()))
+            Some(indicator.reading(output, units.price.scale).map(Reading::to_f64))
         })
         .collect()
 }

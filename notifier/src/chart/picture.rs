@@ -30,6 +30,8 @@ const TITLE_SIZE: f32 = 27.0;
 const LEGEND_SIZE: f32 = 19.0;
 const LABEL_SIZE: f32 = 18.0;
 const MARGIN: f64 = 16.0;
+/// What the times are in.
+const UTC: &str = "UTC";
 /// The room that two labels need, from middle to middle.
 const LABEL_HEIGHT: f64 = 22.0;
 /// The widest a candle and the space beside it become.
@@ -37,27 +39,40 @@ const SLOTS_MIN: usize = 30;
 /// Slots that stay empty behind the last candle.
 const SLOTS_AHEAD: usize = 3;
 
+/// A part of the picture.
+type Layer = fn(&Frame, &mut Canvas, &Chart) -> Result<(), DrawError>;
+
+/// What is drawn, the lowest first.
+pub(super) const LAYERS: [Layer; 8] = [
+    Frame::header,
+    Frame::grid,
+    Frame::levels,
+    Frame::candles,
+    Frame::traces,
+    Frame::level_names,
+    Frame::mark,
+    Frame::last_price,
+];
+
 /// Draws a chart.
 ///
 /// # Errors
 ///
 /// [`DrawError`].
 pub(super) fn draw(chart: &Chart) -> Result<Vec<u8>, DrawError> {
+    draw_layers(chart, LAYERS)
+}
+
+/// Draws some of a chart.
+pub(super) fn draw_layers(chart: &Chart, layers: impl IntoIterator<Item = Layer>) -> Result<Vec<u8>, DrawError> {
     let mut canvas = Canvas::new(GROUND)?;
     let frame = Frame::of(chart, &canvas);
-    header(&mut canvas, chart)?;
-    frame.grid(&mut canvas, chart)?;
-    frame.levels(&mut canvas, chart)?;
-    frame.candles(&mut canvas, chart)?;
-    frame.traces(&mut canvas, chart)?;
-    frame.level_names(&mut canvas, chart)?;
-    frame.mark(&mut canvas, chart)?;
-    frame.last_price(&mut canvas, chart)?;
+    layers.into_iter().try_for_each(|layer| layer(&frame, &mut canvas, chart))?;
     canvas.encode()
 }
 
 /// Where everything is.
-struct Frame {
+pub(super) struct Frame {
     plot: Area,
     range: Range,
     /// From the middle of a candle to that of the next.
@@ -73,7 +88,8 @@ impl Frame {
         let (labels, decimals) = range.labels();
         let last = chart.bars.last().map(|bar| axis::price(bar.close, decimals.max(chart.decimals())));
         let texts = labels.iter().map(|price| axis::price(*price, decimals)).chain(last);
-        let widest = texts.map(|text| canvas.measure(&text, LABEL_SIZE)).fold(0.0, f64::max);
+        let widest =
+            texts.map(|text| canvas.measure(&text, LABEL_SIZE)).fold(canvas.measure(UTC, LABEL_SIZE), f64::max);
         let right = f64::from(WIDTH) - widest - 22.0;
         let plot = Area { left: MARGIN, top: 92.0, right, bottom: f64::from(HEIGHT) - 40.0 };
         let slots = chart.bars.len().max(SLOTS_MIN) + SLOTS_AHEAD;
@@ -96,6 +112,38 @@ impl Frame {
         self.y(price).clamp(self.plot.top + margin, self.plot.bottom - margin)
     }
 
+    /// Instrument, strategy, side and price; below, the averages by their colours, and the time.
+    fn header(&self, canvas: &mut Canvas, chart: &Chart) -> Result<(), DrawError> {
+        let (price, side) = (canvas.fitted(&chart.price, TITLE_SIZE, 300.0), side(chart.direction));
+        let instrument = canvas.fitted(&chart.instrument, TITLE_SIZE, 420.0);
+        let parts = |strategy: String| {
+            [
+                (instrument.clone(), TEXT),
+                (format!(" · {strategy} · "), FAINT),
+                (side.to_owned(), side_colour(chart.direction)),
+                (format!(" {price}"), TEXT),
+            ]
+        };
+        let rest: f64 = parts(String::new()).iter().map(|(text, _)| canvas.measure(text, TITLE_SIZE)).sum();
+        let room = f64::from(WIDTH) - 2.0 * self.plot.left - rest;
+        let mut at = Place { x: self.plot.left, y: 28.0 };
+        for (text, colour) in parts(canvas.fitted(&chart.strategy, TITLE_SIZE, room)) {
+            canvas.write(&text, at, Anchor::Left, Pen { size: TITLE_SIZE, colour })?;
+            at.x += canvas.measure(&text, TITLE_SIZE);
+        }
+        let mut at = Place { x: self.plot.left, y: 66.0 };
+        for trace in &chart.traces {
+            let colour = trace_colour(trace.role);
+            canvas.fill(Area { left: at.x, top: at.y - 2.0, right: at.x + 24.0, bottom: at.y + 2.0 }, colour)?;
+            let text = canvas.fitted(&trace.name, LEGEND_SIZE, 240.0);
+            at.x += 32.0;
+            canvas.write(&text, at, Anchor::Left, Pen { size: LEGEND_SIZE, colour })?;
+            at.x += canvas.measure(&text, LEGEND_SIZE) + 28.0;
+        }
+        let pen = Pen { size: LEGEND_SIZE, colour: FAINT };
+        canvas.write(&moment(chart.closed), Place { x: f64::from(WIDTH) - 12.0, y: at.y }, Anchor::Right, pen)
+    }
+
     fn grid(&self, canvas: &mut Canvas, chart: &Chart) -> Result<(), DrawError> {
         let Area { left, top, right, bottom } = self.plot;
         let pen = Pen { size: LABEL_SIZE, colour: FAINT };
@@ -113,7 +161,7 @@ impl Frame {
                 written = text;
             }
         }
-        canvas.write("UTC", Place { x: f64::from(WIDTH) - 12.0, y: bottom + 20.0 }, Anchor::Right, pen)?;
+        canvas.write(UTC, Place { x: f64::from(WIDTH) - 12.0, y: bottom + 20.0 }, Anchor::Right, pen)?;
         let mut free = 0.0;
         for (at, text) in axis::times(chart) {
             let (x, half) = (self.x(at), canvas.measure(&text, LABEL_SIZE) / 2.0);
@@ -224,37 +272,6 @@ impl Frame {
         let pen = Pen { size: LABEL_SIZE, colour: GROUND };
         canvas.write(&text, Place { x: self.plot.right + 10.0, y }, Anchor::Left, pen)
     }
-}
-
-/// Instrument, strategy, side and price; below, the averages by their colours, and the time.
-fn header(canvas: &mut Canvas, chart: &Chart) -> Result<(), DrawError> {
-    let (price, side) = (canvas.fitted(&chart.price, TITLE_SIZE, 300.0), side(chart.direction));
-    let parts = |strategy: String| {
-        [
-            (chart.instrument.clone(), TEXT),
-            (format!(" · {strategy} · "), FAINT),
-            (side.to_owned(), side_colour(chart.direction)),
-            (format!(" {price}"), TEXT),
-        ]
-    };
-    let rest: f64 = parts(String::new()).iter().map(|(text, _)| canvas.measure(text, TITLE_SIZE)).sum();
-    let room = f64::from(WIDTH) - 2.0 * MARGIN - rest;
-    let mut at = Place { x: MARGIN, y: 28.0 };
-    for (text, colour) in parts(canvas.fitted(&chart.strategy, TITLE_SIZE, room)) {
-        canvas.write(&text, at, Anchor::Left, Pen { size: TITLE_SIZE, colour })?;
-        at.x += canvas.measure(&text, TITLE_SIZE);
-    }
-    let mut at = Place { x: MARGIN, y: 66.0 };
-    for trace in &chart.traces {
-        let colour = trace_colour(trace.role);
-        canvas.fill(Area { left: at.x, top: at.y - 2.0, right: at.x + 24.0, bottom: at.y + 2.0 }, colour)?;
-        let text = canvas.fitted(&trace.name, LEGEND_SIZE, 240.0);
-        at.x += 32.0;
-        canvas.write(&text, at, Anchor::Left, Pen { size: LEGEND_SIZE, colour })?;
-        at.x += canvas.measure(&text, LEGEND_SIZE) + 28.0;
-    }
-    let pen = Pen { size: LEGEND_SIZE, colour: FAINT };
-    canvas.write(&moment(chart.closed), Place { x: f64::from(WIDTH) - 12.0, y: at.y }, Anchor::Right, pen)
 }
 
 fn side(direction: Direction) -> &'static str {

@@ -160,7 +160,7 @@ pub(super) fn all() -> Vec<Scene> {
     ];
     let mut foreign = Scene::new(
         "foreign",
-        "kraken:BTC/USD:1s",
+        "kraken:A.VERY-LONG/SYMBOL_OF.32-LETTERS:1s",
         Direction::Buy,
         None,
         Walk { millis: 1_000, ..walk }.candles(90, |at| i64::try_from(at).unwrap_or(0) * 100),

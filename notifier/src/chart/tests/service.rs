@@ -1,17 +1,43 @@
 //! Pictures from a real Redis: what is read, and how often is drawn.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use candlewire_common::candle::ClosedCandle;
 use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::metrics::RedisMetrics;
+use candlewire_common::series::Series;
 use candlewire_common::signal::Direction;
 use candlewire_common::time::UnixMillis;
-use candlewire_testkit::{RedisOptions, RedisServer};
+use candlewire_testkit::redis_cluster::SlotMigration;
+use candlewire_testkit::{ClusterOptions, RedisCluster, RedisOptions, RedisServer};
+use redis::aio::MultiplexedConnection;
 
 use super::scene::{Scene, Walk};
+use crate::chart::picture::draw;
 use crate::chart::{Charts, KEPT_MAX, NoPicture};
+
+const SERIES: &str = "binance:BTCUSDT:1h";
+const WALK: Walk = Walk { seed: 2, start: 4_200_000, step: 9_000, scale: 2, millis: 3_600_000 };
+
+/// The key of a series' history.
+fn history(config: &Config, series: &Series) -> String {
+    config.redis.keys.history(series.partition(config.redis.partitions), series)
+}
+
+/// Writes candles as a worker does.
+async fn store(connection: &mut MultiplexedConnection, key: &str, candles: &[ClosedCandle]) -> Result<()> {
+    let mut pipe = redis::pipe();
+    for candle in candles {
+        let add = pipe.cmd("XADD").arg(key).arg(format!("{}-0", candle.open_time()));
+        add.arg("open").arg(candle.open().to_string()).arg("high").arg(candle.high().to_string());
+        add.arg("low").arg(candle.low().to_string()).arg("close").arg(candle.close().to_string());
+        add.arg("volume").arg("0").ignore();
+    }
+    Ok(pipe.exec_async(connection).await?)
+}
 
 struct Bench {
     server: RedisServer,
@@ -24,25 +50,11 @@ impl Bench {
     async fn start() -> Result<Self> {
         let server = RedisServer::start(RedisOptions::default()).await?;
         let config = Config::from_text(&format!("[redis]\nurl = \"{}\"", server.url()), None, &[])?;
-        let walk = Walk { seed: 2, start: 4_200_000, step: 9_000, scale: 2, millis: 3_600_000 };
-        let mut candles = walk.candles(181, |_| 0);
-        let key = config.redis.keys.history(
-            "binance:BTCUSDT:1h".parse::<candlewire_common::series::Series>()?.partition(config.redis.partitions),
-            &"binance:BTCUSDT:1h".parse()?,
-        );
-        let mut connection = server.connection().await?;
-        for candle in &candles {
-            let mut add = redis::cmd("XADD");
-            add.arg(&key).arg(format!("{}-0", candle.open_time()));
-            for (field, price) in
-                [("open", candle.open()), ("high", candle.high()), ("low", candle.low()), ("close", candle.close())]
-            {
-                add.arg(field).arg(price.to_string());
-            }
-            add.arg("volume").arg("0").exec_async(&mut connection).await?;
-        }
+        let mut candles = WALK.candles(181, |_| 0);
+        let key = history(&config, &SERIES.parse()?);
+        store(&mut server.connection().await?, &key, &candles).await?;
         candles.pop();
-        let scene = Scene::new("stored", "binance:BTCUSDT:1h", Direction::Buy, Some(("sma(20)", "sma(50)")), candles);
+        let scene = Scene::new("stored", SERIES, Direction::Buy, Some(("sma(20)", "sma(50)")), candles);
         let strategies = scene.strategy.iter().cloned().collect();
         let charts = Charts::new(RedisTarget::new(&config.redis)?, &config.redis, RedisMetrics::new(), strategies);
         Ok(Self { server, charts, scene })
@@ -56,7 +68,7 @@ async fn a_picture_ends_with_the_candle_that_crossed() -> Result<()> {
     let read = bench.charts.histories.until(&signal.series, signal.open_time, 150).await?;
     ensure!(read.len() == 150 && read[..] == candles[candles.len() - 150..], "{}", read.len());
     let picture = bench.charts.picture(signal).await?;
-    ensure!(*picture == *super::super::picture::draw(&bench.scene.chart())?, "another picture");
+    ensure!(*picture == *draw(&bench.scene.chart())?, "another picture");
     Ok(())
 }
 
@@ -78,25 +90,43 @@ async fn a_signal_is_drawn_once_however_many_ask() -> Result<()> {
 async fn one_that_is_cut_off_leaves_the_picture_to_the_next() -> Result<()> {
     let bench = Bench::start().await?;
     let signal = &bench.scene.signal;
-    let mut cut_off = Box::pin(bench.charts.picture(signal));
-    // Polled once, so that it has begun.
-    ensure!(futures_poll(&mut cut_off).await.is_none(), "it ended at once");
-    let waiting = bench.charts.picture(signal);
-    drop(cut_off);
-    waiting.await?;
+    let other = async {
+        // By then the first has begun, and this one waits for it.
+        tokio::task::yield_now().await;
+        bench.charts.picture(signal).await
+    };
+    let (cut_off, waited) = tokio::join!(tokio::time::timeout(Duration::ZERO, bench.charts.picture(signal)), other);
+    ensure!(cut_off.is_err(), "it ended at once");
+    waited?;
     Ok(())
 }
 
-/// Polls a future once.
-async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
-    std::future::poll_fn(|context| {
-        let polled = std::pin::Pin::new(&mut *future).poll(context);
-        std::task::Poll::Ready(match polled {
-            std::task::Poll::Ready(output) => Some(output),
-            std::task::Poll::Pending => None,
-        })
-    })
-    .await
+#[tokio::test]
+async fn in_a_cluster_a_history_is_found_wherever_it_is() -> Result<()> {
+    let cluster = RedisCluster::start(ClusterOptions::default()).await?;
+    let text = format!("[redis]\nurl = {:?}\ncluster = true", cluster.urls());
+    let config = Config::from_text(&text, None, &[])?;
+    let target = RedisTarget::new(&config.redis)?;
+    let charts = Charts::new(target.clone(), &config.redis, RedisMetrics::new(), Vec::new());
+    let candles = WALK.candles(30, |_| 0);
+    // Of four partitions, on more than one node.
+    let all = ["binance:C:1h", "binance:B:1h", "binance:A:1h", "binance:D:1h"];
+    let drawn = async |series: &str| {
+        let scene = Scene::new("stored", series, Direction::Buy, None, candles.clone());
+        anyhow::Ok(*charts.picture(&scene.signal).await? == *draw(&scene.chart())?)
+    };
+    for series in all {
+        let key = history(&config, &series.parse()?);
+        store(&mut target.connect(&key, Duration::from_secs(3)).await?, &key, &candles).await?;
+        ensure!(drawn(series).await?, "{series}");
+    }
+    let slot = cluster.slot_of(&history(&config, &all[0].parse()?)).await?;
+    let from = cluster.master_of(slot).await?;
+    let to = cluster.master_of(if slot < 8_192 { 16_383 } else { 0 }).await?;
+    cluster.migrate_slot(SlotMigration { slot, from, to }).await?;
+    charts.kept().clear();
+    ensure!(drawn(all[0]).await?, "after it moved");
+    Ok(())
 }
 
 #[tokio::test]
