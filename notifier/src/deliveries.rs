@@ -99,6 +99,14 @@ impl Deliveries {
         self.audience.subscribe()
     }
 
+    /// Who is told, as a log line names them.
+    pub(crate) fn names(&self) -> String {
+        let audience = self.audience.borrow();
+        let name =
+            |Listener { recipient, .. }: &Listener| format!("{} ({})", recipient.name(), recipient.channel.kind());
+        audience.listeners.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+
     /// Lets deliveries begin.
     pub(crate) fn begin(&self) {
         self.begin.cancel();

@@ -2,9 +2,9 @@
 //!
 //! One that is refused changes nothing. Redis, the address of the metrics and the rest take a restart.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use candlewire_common::cli::GlobalArgs;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,14 +20,14 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    /// Listens from now on: a SIGHUP that nobody listens for ends a process.
-    ///
-    /// # Errors
-    ///
-    /// When signals can't be listened to.
-    pub(crate) fn listen(args: GlobalArgs, surroundings: Surroundings, rosters: mpsc::Sender<Roster>) -> Result<Self> {
-        let hangups = signal(SignalKind::hangup()).context("listen to SIGHUP")?;
-        Ok(Self { hangups, args, surroundings, rosters })
+    /// Reads what `args` name at each of `hangups`, and hands on what comes of it.
+    pub(crate) fn new(
+        hangups: Signal,
+        args: GlobalArgs,
+        surroundings: Surroundings,
+        rosters: mpsc::Sender<Roster>,
+    ) -> Self {
+        Self { hangups, args, surroundings, rosters }
     }
 
     /// Reads the configuration at each SIGHUP, until `stop`.

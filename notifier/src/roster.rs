@@ -46,14 +46,4 @@ impl Roster {
         let terms = format!("{delivery:?} {strategies:?}");
         Ok(Self { recipients: recipients.collect::<Result<_, Fault>>()?, delivery, terms })
     }
-
-    /// The recipients as a log line names them.
-    pub(crate) fn names(&self) -> String {
-        let names: Vec<String> = self
-            .recipients
-            .iter()
-            .map(|recipient| format!("{} ({})", recipient.name(), recipient.channel.kind()))
-            .collect();
-        names.join(", ")
-    }
 }

@@ -11,6 +11,7 @@ use candlewire_common::health::Health;
 use candlewire_common::metrics::{self, Process, RedisMetrics};
 use candlewire_common::server::Server;
 use candlewire_common::{meta, shutdown, watchdog};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,8 @@ use crate::roster::Roster;
 /// [`Fault::Usage`](candlewire_common::exit::Fault::Usage) for what can't work as configured; otherwise a task's
 /// fault.
 pub(crate) async fn run(args: &GlobalArgs) -> Result<Outcome> {
+    // Before anything is said: a SIGHUP that nobody listens for ends a process.
+    let hangups = signal(SignalKind::hangup()).context("listen to SIGHUP")?;
     let mut config = args.load()?;
     let page = metrics::install(Process::Notifier)?;
     let mut surroundings = Surroundings::default();
@@ -42,7 +45,7 @@ pub(crate) async fn run(args: &GlobalArgs) -> Result<Outcome> {
     let mut tasks = JoinSet::new();
     let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
     let (rosters, reloaded) = mpsc::channel(1);
-    let reload = Reload::listen(args.clone(), surroundings, rosters)?;
+    let reload = Reload::new(hangups, args.clone(), surroundings, rosters);
     tasks.spawn(reload.run(stop.clone()));
     let serve = bound.serve(page, health.clone(), stop.clone());
     tasks.spawn(async { serve.await.context("serve metrics") });
@@ -78,11 +81,10 @@ impl Service {
         let readers = intake.readers(&self.config);
         let mut tasks = JoinSet::new();
         tasks.spawn(gauges::run(deliveries.follow(), keys, link, self.stop.clone()));
-        tokio::select! {
-            agreed = meta::wait(&self.target, &self.config, &self.redis) => agreed?,
-            () = self.stop.cancelled() => return Ok(()),
+        if !self.agree(&mut deliveries).await? {
+            return Ok(());
         }
-        tracing::info!("delivering to {}", roster.names());
+        tracing::info!("delivering to {}", deliveries.names());
         deliveries.begin();
         for reader in readers {
             tasks.spawn(reader.run(self.stop.clone()));
@@ -97,18 +99,35 @@ impl Service {
         Ok(())
     }
 
+    /// Waits until Redis answers and has the layout of the configuration. Answers whether it does: not if the stop
+    /// comes first.
+    async fn agree(&mut self, deliveries: &mut Deliveries) -> Result<bool> {
+        let (target, config, redis) = (self.target.clone(), self.config.clone(), self.redis.clone());
+        let agreed = meta::wait(&target, &config, &redis);
+        tokio::pin!(agreed);
+        loop {
+            tokio::select! {
+                agreed = &mut agreed => return Ok(agreed.map(|()| true)?),
+                Some(roster) = self.reloaded.recv() => reload(deliveries, &roster),
+                () = self.stop.cancelled() => return Ok(false),
+            }
+        }
+    }
+
     /// Follows the configuration until the stop.
     async fn supervise(&mut self, tasks: &mut JoinSet<()>, deliveries: &mut Deliveries) -> Result<()> {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
-                Some(roster) = self.reloaded.recv() => {
-                    let change = deliveries.apply(&roster);
-                    tracing::info!("SIGHUP: recipients: {change}; delivering to {}", roster.names());
-                }
+                Some(roster) = self.reloaded.recv() => reload(deliveries, &roster),
                 Some(ended) = tasks.join_next() => ended.context("a task of the notifier panicked")?,
                 Some(ended) = deliveries.ended() => ended.context("a recipient's task panicked")?,
             }
         }
     }
+}
+
+fn reload(deliveries: &mut Deliveries, roster: &Roster) {
+    let change = deliveries.apply(roster);
+    tracing::info!("SIGHUP: recipients: {change}; delivering to {}", deliveries.names());
 }

@@ -29,9 +29,9 @@ async fn write_history(bench: &Bench, draft: &Draft) -> Result<()> {
         let bar =
             [("open", close - 5.0), ("high", close + 20.0), ("low", close - 25.0), ("close", close), ("volume", 1.0)];
         let entry = commands.cmd("XADD").arg(Keys::new("cw").history(partition, &series)).arg(format!("{open_time}-0"));
-        bar.iter().for_each(|(name, value)| {
+        for (name, value) in bar {
             entry.arg(name).arg(value.to_string());
-        });
+        }
     }
     commands.exec_async(&mut bench.connection().await?).await.context("write the history")
 }

@@ -91,8 +91,9 @@ async fn it_is_heard_while_redis_is_away() -> Result<()> {
     let mut notifier = bench.run().await?;
     bench.configure(QUICK, &[webhook("desk", &latter)])?;
     notifier.program.hang_up()?;
+    notifier.program.wait_for_line(|line| line.contains("0 as before, 1 changed, 0 new, 0 gone"), PATIENCE).await?;
     bench.redis.restart().await?;
     latter.wait_for(1, PATIENCE).await?;
-    ensure!(former.received() <= 1);
+    ensure!(former.received() == 0, "it was told by the former configuration");
     notifier.stop().await
 }
