@@ -25,6 +25,9 @@ pub(crate) enum DeliverError {
         /// The answer, shortened, without secrets.
         text: String,
     },
+    /// There was no connection: the alert has not arrived.
+    #[error("{0}")]
+    NoConnection(String),
     /// There was no answer: whether the alert arrived is unknown.
     #[error("{0}")]
     NoAnswer(String),
@@ -67,7 +70,11 @@ impl DeliverError {
 
     /// There was no answer.
     pub(crate) fn no_answer(error: &NoAnswer, redaction: &Redaction) -> Self {
-        Self::NoAnswer(redaction.show(&error.to_string()))
+        let text = redaction.show(&error.to_string());
+        match error {
+            NoAnswer::Connection(_) => Self::NoConnection(text),
+            NoAnswer::Unknown(_) => Self::NoAnswer(text),
+        }
     }
 
     /// The one place that decides between retry and dead letter, after `made` attempts, this one included.
@@ -79,7 +86,7 @@ impl DeliverError {
         match self {
             Self::Answered { status: 410, .. } | Self::Closed(_) => Next::Disable,
             Self::Answered { status: 408 | 425 | 429 | 500..=599, retry_after, .. } => again(usize::MAX, *retry_after),
-            Self::NoAnswer(_) | Self::Moved { is_again: true, .. } => again(usize::MAX, None),
+            Self::NoConnection(_) | Self::NoAnswer(_) | Self::Moved { is_again: true, .. } => again(usize::MAX, None),
             Self::Answered { retry_after, .. } => again(REFUSED_ATTEMPTS, *retry_after),
             Self::Rejected(_) => Next::GiveUp,
             // One move is free. A chat that moves for ever would otherwise be followed for ever.
@@ -90,7 +97,10 @@ impl DeliverError {
     /// Whether time may heal it: the metric's `retryable`, else `permanent`.
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
-            Self::Answered { status: 408 | 425 | 429 | 500..=599, .. } | Self::NoAnswer(_) | Self::Moved { .. } => true,
+            Self::Answered { status: 408 | 425 | 429 | 500..=599, .. }
+            | Self::NoConnection(_)
+            | Self::NoAnswer(_)
+            | Self::Moved { .. } => true,
             Self::Answered { .. } | Self::Rejected(_) | Self::Closed(_) => false,
         }
     }
@@ -131,6 +141,8 @@ mod tests {
             (answered(425, None), 3, retry(120)),
             (no_answer(), 1, retry(5)),
             (no_answer(), 5, Next::GiveUp),
+            (DeliverError::NoConnection(String::new()), 1, retry(5)),
+            (DeliverError::NoConnection(String::new()), 5, Next::GiveUp),
             (answered(400, None), 1, retry(5)),
             (answered(404, Some(60)), 2, retry(60)),
             (answered(404, None), 3, Next::GiveUp),
@@ -146,6 +158,14 @@ mod tests {
         ] {
             assert_eq!(error.next(made, &schedule), expected, "{error:?} after {made}");
         }
+    }
+
+    #[test]
+    fn an_alert_may_have_arrived_unless_that_is_known() {
+        let doubtful = [DeliverError::NoAnswer(String::new()), answered(408, None), answered(500, None)];
+        assert!(doubtful.iter().all(DeliverError::is_in_doubt));
+        let certain = [DeliverError::NoConnection(String::new()), answered(429, None), answered(404, None)];
+        assert!(!certain.iter().any(DeliverError::is_in_doubt));
     }
 
     #[test]

@@ -88,8 +88,14 @@ pub(crate) struct Answer {
 
 /// There was no answer, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct NoAnswer(String);
+pub(crate) enum NoAnswer {
+    /// There was no connection: nothing was sent.
+    #[error("can't connect: {0}")]
+    Connection(String),
+    /// Whether the request arrived is unknown.
+    #[error("{0}")]
+    Unknown(String),
+}
 
 /// One request's deadline.
 #[derive(Clone, Copy, Debug)]
@@ -129,9 +135,9 @@ pub(crate) async fn post_json(
 pub(crate) async fn exchange(request: RequestBuilder, deadline: Deadline) -> Result<Answer, NoAnswer> {
     let answered = timeout_at(deadline.end, request.send()).await;
     let mut response = match answered {
-        Err(_) => return Err(NoAnswer(format!("no answer within {:?}", deadline.span))),
-        Ok(Err(error)) if error.is_connect() => return Err(NoAnswer(format!("can't connect: {}", root_cause(&error)))),
-        Ok(Err(error)) => return Err(NoAnswer(format!("no answer: {}", root_cause(&error)))),
+        Err(_) => return Err(NoAnswer::Unknown(format!("no answer within {:?}", deadline.span))),
+        Ok(Err(error)) if error.is_connect() => return Err(NoAnswer::Connection(root_cause(&error))),
+        Ok(Err(error)) => return Err(NoAnswer::Unknown(format!("no answer: {}", root_cause(&error)))),
         Ok(Ok(response)) => response,
     };
     let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());

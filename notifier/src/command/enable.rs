@@ -25,6 +25,10 @@ pub(crate) async fn run(args: &GlobalArgs, name: &str) -> Result<Outcome> {
         (false, true) => "was not disabled; its breaker is closed again",
         (false, false) => "was not disabled",
     };
-    writeln!(std::io::stdout(), "{name} {what}; {waiting} alerts wait for it").context("print the outcome")?;
+    writeln!(std::io::stdout(), "{name} {what}; {} for it", waiting_alerts(waiting)).context("print the outcome")?;
     Ok(Outcome::Done)
+}
+
+fn waiting_alerts(count: u64) -> String {
+    if count == 1 { "1 alert waits".to_owned() } else { format!("{count} alerts wait") }
 }
