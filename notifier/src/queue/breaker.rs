@@ -1,7 +1,7 @@
 //! The breaker of a queue: when a recipient that fails is left alone.
 //!
 //! While it is open nothing is taken from the queue, so no attempt is used up by what everybody knows already. Then one
-//! attempt is let through, and its outcome decides. The scripts `take.lua` and `settle.lua` do this, in Redis, so that all
+//! look is let through, and the outcome of what it takes decides. The scripts `take.lua` and `settle.lua` do this, in Redis, so that all
 //! notifiers know of it.
 
 use std::time::Duration;

@@ -40,7 +40,7 @@ pub(crate) enum Gate {
     },
     /// The breaker is open: none is tried before then.
     Open(UnixMillis),
-    /// The breaker lets one attempt through.
+    /// The breaker lets attempts through, whose outcome decides.
     HalfOpen,
     /// The recipient is disabled, for this reason.
     Disabled(String),

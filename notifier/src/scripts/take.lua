@@ -33,10 +33,6 @@ local is_digest = 0
 if digest_over >= 0 and is_disabled == 0 and redis.call('ZCOUNT', due, '-inf', now) > digest_over then
   is_digest, count = 1, tonumber(ARGV[7])
 end
-if opens then
-  count = 1
-  is_digest = 0
-end
 local taken, gone = {}, 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)) do
   local alert = redis.call('HGETALL', ARGV[1] .. id)
@@ -52,8 +48,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, co
       local text = cjson.encode(job)
       redis.call('HSET', jobs, id, text)
       taken[#taken + 1] = { id, text, alert }
-      if opens then
-        -- The breaker lets one attempt through, and no other until that one is settled or given up.
+      if opens and #taken == 1 then
+        -- The breaker lets through what is taken now. The first of it decides, unless another succeeds, and nothing
+        -- more is taken until that one is settled or its lease is over.
         redis.call('HSET', standing, 'probe', id, 'open_until', string.format('%.0f', now + lease))
       end
     end

@@ -46,7 +46,7 @@ async fn failures_in_a_row_open_it_and_no_attempt_is_used_up_meanwhile() -> Resu
 }
 
 #[tokio::test]
-async fn one_attempt_is_let_through_and_its_outcome_decides() -> Result<()> {
+async fn one_look_is_let_through_and_its_outcome_decides() -> Result<()> {
     let bench = Bench::start().await?;
     let queue = bench.patient_queue("desk")?;
     bench.enqueue_many(4, "desk").await?;
@@ -58,8 +58,20 @@ async fn one_attempt_is_let_through_and_its_outcome_decides() -> Result<()> {
     // It stays open for longer, though not for ever longer.
     let Gate::Open(until) = bench.situation("desk", "").await?.gate else { anyhow::bail!("closed by a failure") };
     ensure!(until.since(candlewire_common::time::UnixMillis::now()) > Duration::from_millis(210));
-    let probe = bench.take_one(&queue).await?;
-    queue.settle(&probe, &Settlement::Delivered, &Experience::Accepted).await?;
+    // What was taken together is let through together; one success is enough.
+    let mut probes = Vec::new();
+    let taken = candlewire_testkit::eventually(candlewire_testkit::wait::PATIENCE, async || {
+        queue
+            .take(Wanted { count: 2, ..EIGHT }, &HashMap::new())
+            .await
+            .map_err(|error| error.to_string())
+            .and_then(|batch| if batch.jobs.is_empty() { Err("still open".to_owned()) } else { Ok(batch.jobs) })
+    });
+    probes.extend(taken.await?);
+    ensure!(probes.len() == 2 && bench.situation("desk", "").await?.gate == Gate::HalfOpen, "{probes:?}");
+    queue.settle(&probes[0], &later(&probes[0]), &failed()).await?;
+    ensure!(matches!(bench.situation("desk", "").await?.gate, Gate::Open(_)));
+    queue.settle(&probes[1], &Settlement::Delivered, &Experience::Accepted).await?;
     ensure!(bench.situation("desk", "").await?.gate == Gate::Closed { failures: 0 });
     ensure!(queue.take(EIGHT, &HashMap::new()).await?.jobs.len() == 3);
     Ok(())
@@ -74,7 +86,7 @@ async fn an_attempt_that_was_not_made_or_whose_process_died_does_not_keep_it_ope
     let expired = bench.take_one(&queue).await?;
     queue.settle(&expired, &Settlement::Expired, &Experience::Nothing).await?;
     // The next one goes at once; nobody settles it, and after its lease another one is let through.
-    let dies = queue.take(EIGHT, &HashMap::new()).await?;
+    let dies = queue.take(Wanted { count: 1, ..EIGHT }, &HashMap::new()).await?;
     ensure!(dies.jobs.len() == 1, "{dies:?}");
     let refused = bench.take_one(&queue).await?;
     let dead = Settlement::Dead { answer: "404".to_owned(), attempts: 3, in_doubt: false, disables: false };
