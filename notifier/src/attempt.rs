@@ -166,10 +166,6 @@ impl Attempts {
 
     /// Makes the attempt.
     async fn send(&self, jobs: Vec<Job>, outcome: &mut Outcome) -> Vec<Decided> {
-        let again = |job: Job, delay: Duration| {
-            let settlement = Settlement::Again { delay, attempts: job.attempts, in_doubt: job.in_doubt };
-            Decided::silently(job, settlement)
-        };
         let alerts: Vec<Alert> =
             jobs.iter().filter_map(|job| job.signal.as_ref().ok()).cloned().map(Alert::of).collect();
         // A repetition does without: the picture may have been what failed.
@@ -183,7 +179,7 @@ impl Attempts {
             Permit::Given { next_in } => outcome.pause = next_in,
             Permit::Wait(wait) => {
                 outcome.pause = wait;
-                return jobs.into_iter().map(|job| again(job, wait)).collect();
+                return jobs.into_iter().map(|job| Decided::silently(job, Settlement::Back)).collect();
             }
         }
         let content = match alerts.as_slice() {

@@ -74,7 +74,7 @@ impl Ledger {
             Settlement::Delivered => self.delivered.increment(1),
             Settlement::Expired => self.expired.increment(1),
             Settlement::Dead { .. } => self.dead_lettered.increment(1),
-            Settlement::Again { .. } => {}
+            Settlement::Again { .. } | Settlement::Back => {}
         }
     }
 }

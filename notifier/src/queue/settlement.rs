@@ -47,6 +47,8 @@ pub(crate) enum Settlement {
     Delivered,
     /// It was too old to be sent.
     Expired,
+    /// It was not tried, and has its place in the queue back.
+    Back,
     /// It is due again later.
     Again {
         /// In how long.
@@ -76,6 +78,7 @@ impl Settlement {
         match self {
             Self::Delivered => vec!["delivered".to_owned()],
             Self::Expired => vec!["expired".to_owned()],
+            Self::Back => vec!["back".to_owned()],
             Self::Again { delay, attempts, in_doubt } => vec![
                 "again".to_owned(),
                 delay.as_millis().to_string(),

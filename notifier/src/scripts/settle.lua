@@ -2,7 +2,7 @@
 -- KEYS: due, jobs, alert, dead, disabled, standing. ARGV: id, token, what the recipient did (accepted, failed, refused
 -- or nothing), what it answered, the breaker's failures, ms of failing, first and longest pause in ms, verdict, then by
 -- verdict
---   delivered, expired
+--   delivered, expired, back
 --   again: delay in ms, attempts made, 1 if the alert may have arrived
 --   dead: oldest entry to keep in ms, recipient, note that disables it or '', fields and values to add
 local due, jobs, alert, dead, disabled, standing = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -52,6 +52,13 @@ elseif redis.call('HGET', standing, 'probe') == id then
   redis.call('HDEL', standing, 'probe')
 end
 
+-- It was not tried: it has its place in the queue back.
+if verdict == 'back' then
+  job.ended = token
+  redis.call('HSET', jobs, id, cjson.encode(job))
+  redis.call('ZADD', due, 'XX', job.since or now, id)
+  return 1
+end
 if verdict == 'again' then
   job.attempts, job.ended, job.doubt = tonumber(ARGV[11]), token, ARGV[12] == '1'
   redis.call('HSET', jobs, id, cjson.encode(job))

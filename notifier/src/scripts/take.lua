@@ -34,7 +34,9 @@ if digest_over >= 0 and is_disabled == 0 and redis.call('ZCOUNT', due, '-inf', n
   is_digest, count = 1, tonumber(ARGV[7])
 end
 local taken, gone = {}, 0
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)) do
+local found = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'WITHSCORES', 'LIMIT', 0, count)
+for at = 1, #found, 2 do
+  local id, since = found[at], found[at + 1]
   local alert = redis.call('HGETALL', ARGV[1] .. id)
   if #alert == 0 then
     redis.call('ZREM', due, id)
@@ -45,6 +47,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, co
     -- One that the caller could not settle in time, and that nobody else took, stays as it is.
     if under_way[id] ~= job.token or job.ended == job.token then
       job.token = job.token + 1
+      job.since = since
       local text = cjson.encode(job)
       redis.call('HSET', jobs, id, text)
       taken[#taken + 1] = { id, text, alert }

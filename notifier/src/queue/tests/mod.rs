@@ -174,6 +174,18 @@ async fn a_job_comes_back_with_what_is_known_about_it() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_was_not_tried_has_its_place_back() -> Result<()> {
+    let bench = Bench::start().await?;
+    let queue = bench.patient_queue("desk")?;
+    let ids = bench.enqueue_many(3, "desk").await?;
+    let first = bench.take_one(&queue).await?;
+    ensure!(queue.settle(&first, &Settlement::Back, &Experience::Nothing).await?);
+    let again = bench.take_one(&queue).await?;
+    ensure!(again.id == ids[0] && (again.attempts, again.in_doubt) == (0, false), "{again:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_disabled_recipient_is_enabled_by_another_configuration() -> Result<()> {
     let bench = Bench::start().await?;
     let queue = bench.queue("desk", "")?;
