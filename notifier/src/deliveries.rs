@@ -13,6 +13,7 @@ use candlewire_common::config::StreamsConfig;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::attempt::Attempts;
 use crate::audience::{Audience, Follow, Listener};
@@ -33,6 +34,8 @@ pub(crate) struct Deliveries {
     keys: QueueKeys,
     link: Arc<Link>,
     streams: StreamsConfig,
+    /// Tells this process from other notifiers.
+    holder: String,
     ledgers: HashMap<&'static str, Ledger>,
     running: HashMap<String, Running>,
     tasks: JoinSet<()>,
@@ -83,6 +86,7 @@ impl Deliveries {
             keys,
             link,
             streams,
+            holder: Uuid::new_v4().simple().to_string(),
             ledgers: HashMap::new(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
@@ -183,7 +187,7 @@ impl Deliveries {
             dead_retention: self.streams.dead,
             breaker: Breaker::default(),
         };
-        let queue = Queue::new(self.keys.clone(), Arc::clone(&self.link), recipient, terms);
+        let queue = Queue::new(self.keys.clone(), Arc::clone(&self.link), recipient, self.holder.clone(), terms);
         let kind = recipient.channel.kind();
         Attempts {
             recipient: Arc::clone(recipient),

@@ -18,15 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempts, Outcome};
 use crate::channel::Channel;
-use crate::queue::{Batch, Opened, Wanted};
+use crate::queue::{Batch, Opened, TURN, Wanted};
 use crate::standing::Standing;
 use crate::trouble::Trouble;
 use crate::turns::Turns;
 
 /// How long to wait for a wake-up before looking anyway.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long an attempt waits for the one before it of the same series.
-const TURN: Duration = Duration::from_secs(2);
 /// How long free places are gathered in a backlog.
 const GATHER: Duration = Duration::from_millis(3);
 /// How many pictures may be late at once; more are left out.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use candlewire_common::signal::Signal;
-use candlewire_common::stream::{Fields, StreamEntry};
+use candlewire_common::stream::{EntryId, Fields, StreamEntry};
 use redis::{Cmd, Pipeline};
 
 use crate::audience::Audience;
@@ -46,7 +46,7 @@ impl Batch {
         batch.commands.add_command(Enqueue::load()).ignore();
         for Incoming { key, entry, .. } in entries {
             match read(&entry.fields) {
-                Ok(signal) => batch.add(&signal, audience),
+                Ok(signal) => batch.add(&signal, entry.id, audience),
                 Err(_) if entry.fields.0.is_empty() => {
                     tracing::warn!(stream = %key, entry = %entry.id, "a signal was trimmed from {key} before it was delivered");
                 }
@@ -60,11 +60,11 @@ impl Batch {
         batch
     }
 
-    fn add(&mut self, signal: &Signal, audience: &Audience) {
+    fn add(&mut self, signal: &Signal, entry: EntryId, audience: &Audience) {
         let Audience { listeners, enqueue } = audience;
         let wanting: Vec<usize> = (0..listeners.len()).filter(|&at| listeners[at].recipient.wants(signal)).collect();
         let names: Vec<&str> = wanting.iter().map(|&at| listeners[at].recipient.name()).collect();
-        enqueue.add(&mut self.commands, signal, &names);
+        enqueue.add(&mut self.commands, signal, entry, &names);
         self.woken.extend(wanting);
     }
 }

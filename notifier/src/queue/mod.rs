@@ -81,6 +81,10 @@ impl QueueKeys {
         self.0.delivery(&format!("standing:{recipient}"))
     }
 
+    fn series(&self, recipient: &str) -> String {
+        self.0.delivery(&format!("series:{recipient}"))
+    }
+
     fn pace(&self, window: &str) -> String {
         self.0.delivery(&format!("pace:{window}"))
     }
@@ -119,6 +123,8 @@ pub(crate) struct Wanted {
     pub(crate) digest_over: Option<u32>,
 }
 
+/// How long an alert waits for the one before it of the same series, whoever attempts that.
+pub(crate) const TURN: Duration = Duration::from_secs(2);
 /// The most alerts of a digest.
 const DIGEST_MAX: usize = 25;
 
@@ -129,6 +135,8 @@ pub(crate) struct Queue {
     link: Arc<Link>,
     recipient: String,
     fingerprint: String,
+    /// Tells this notifier from others.
+    holder: String,
     terms: Terms,
 }
 
@@ -144,10 +152,10 @@ pub(crate) struct Terms {
 }
 
 impl Queue {
-    /// The queue of `recipient`.
-    pub(crate) fn new(keys: QueueKeys, link: Arc<Link>, recipient: &Recipient, terms: Terms) -> Self {
+    /// The queue of `recipient`, as the notifier called `holder` sees it.
+    pub(crate) fn new(keys: QueueKeys, link: Arc<Link>, recipient: &Recipient, holder: String, terms: Terms) -> Self {
         let fingerprint = recipient.fingerprint.clone();
-        Self { keys, link, recipient: recipient.name().to_owned(), fingerprint, terms }
+        Self { keys, link, recipient: recipient.name().to_owned(), fingerprint, holder, terms }
     }
 
     /// What the recipient's messages have to keep to; `None`: nothing.
@@ -177,6 +185,7 @@ impl Queue {
             self.keys.jobs(&self.recipient),
             self.keys.disabled(),
             self.keys.standing(&self.recipient),
+            self.keys.series(&self.recipient),
         ];
         let mut args = vec![
             self.keys.alert(""),
@@ -186,6 +195,8 @@ impl Queue {
             self.terms.lease.as_millis().to_string(),
             wanted.digest_over.map_or(-1, i64::from).to_string(),
             DIGEST_MAX.to_string(),
+            self.holder.clone(),
+            TURN.as_millis().to_string(),
         ];
         args.extend(under_way.iter().flat_map(|(id, token)| [id.clone(), token.to_string()]));
         self.link.call(&TAKE.call(keys, args)).await

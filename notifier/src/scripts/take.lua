@@ -1,12 +1,16 @@
 -- Takes due jobs of one recipient under a lease: their time moves to the lease's end, and their token
 -- grows, so that whoever held them before can't settle them any more.
--- KEYS: due, jobs, disabled, standing. ARGV: what alert keys begin with, recipient, its fingerprint, how many,
--- lease in ms, with how many more due a digest is taken instead (or -1), how many at most for one, then ids and
--- tokens of the jobs that are under way with the caller.
+-- KEYS: due, jobs, disabled, standing, series. ARGV: what alert keys begin with, recipient, its fingerprint, how many,
+-- lease in ms, with how many more due a digest is taken instead (or -1), how many at most for one, the caller, for how
+-- many ms a series is its own, then ids and tokens of the jobs that are under way with the caller.
+-- The alerts of a series are taken by one notifier until it has taken none for some time: two would overtake each other.
 -- The alerts cannot be declared: which are due is found here. While the slot moves between nodes of a cluster, one
 -- that has gone ahead stops the script; what it had taken by then is due again after its lease.
 -- Answers {ms until the next job is due, or -1; jobs whose alert is gone; 1 while disabled; 1 for a digest; jobs}.
-local due, jobs, disabled, standing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local due, jobs, disabled, standing, series = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- How many alerts of others' series are passed over at most.
+local PASSED_MAX = 100
+local caller, own_ms = ARGV[8], tonumber(ARGV[9])
 local count, lease, digest_over = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
@@ -22,7 +26,7 @@ if is_read and type(read) == 'table' and read.fingerprint == ARGV[3] then
 end
 local fresh = '{"attempts":0,"token":0,"ended":0,"doubt":false}'
 local under_way = {}
-for at = 8, #ARGV, 2 do
+for at = 10, #ARGV, 2 do
   under_way[ARGV[at]] = tonumber(ARGV[at + 1])
 end
 local opens = is_disabled == 0 and tonumber(redis.call('HGET', standing, 'open_until') or nil)
@@ -33,16 +37,41 @@ local is_digest = 0
 if digest_over >= 0 and is_disabled == 0 and redis.call('ZCOUNT', due, '-inf', now) > digest_over then
   is_digest, count = 1, tonumber(ARGV[7])
 end
-local taken, gone = {}, 0
-local found = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'WITHSCORES', 'LIMIT', 0, count)
+-- How long a series is another notifier's; nil if it is the caller's now.
+local function others(name)
+  local held = redis.call('HGET', series, name)
+  local holder, last = string.match(held or '', '^(%S+) (%d+)$')
+  if holder and holder ~= caller and tonumber(last) <= now and now - tonumber(last) < own_ms then
+    return own_ms - (now - tonumber(last))
+  end
+  redis.call('HSET', series, name, caller .. ' ' .. string.format('%d', math.floor(now)))
+  redis.call('PEXPIRE', series, own_ms)
+end
+local function series_of(alert)
+  for at = 1, #alert, 2 do
+    if alert[at] == 'series' then
+      return alert[at + 1]
+    end
+  end
+end
+local taken, gone, seen, passed = {}, 0, 0, nil
+local found = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'WITHSCORES', 'LIMIT', 0, count + PASSED_MAX)
 for at = 1, #found, 2 do
+  if seen == count then
+    break
+  end
   local id, since = found[at], found[at + 1]
   local alert = redis.call('HGETALL', ARGV[1] .. id)
+  local name = series_of(alert)
+  local wait = name and others(name)
   if #alert == 0 then
     redis.call('ZREM', due, id)
     redis.call('HDEL', jobs, id)
     gone = gone + 1
+  elseif wait then
+    passed = math.min(passed or wait, wait)
   else
+    seen = seen + 1
     local job = cjson.decode(redis.call('HGET', jobs, id) or fresh)
     -- One that the caller could not settle in time, and that nobody else took, stays as it is.
     if under_way[id] ~= job.token or job.ended == job.token then
@@ -64,5 +93,9 @@ local wait = -1
 local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
 if head[2] then
   wait = math.ceil(math.max(0, tonumber(head[2]) - now))
+end
+-- What is passed over is due, and not for the caller yet.
+if passed and seen < count then
+  wait = math.ceil(passed)
 end
 return { wait, gone, is_disabled, is_digest, taken }

@@ -1,12 +1,13 @@
 //! Several notifiers on one Redis.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use candlewire_testkit::WebhookReceiver;
 use candlewire_testkit::wait::PATIENCE;
+use candlewire_testkit::{Answer, MetricsPage, WebhookReceiver};
 
-use crate::bench::{Bench, QUICK, SECRET, webhook};
+use crate::bench::{Bench, Draft, QUICK, SECRET, webhook};
 
 #[tokio::test]
 async fn two_notifiers_share_the_work_without_sending_twice() -> Result<()> {
@@ -28,5 +29,39 @@ async fn two_notifiers_share_the_work_without_sending_twice() -> Result<()> {
     let arrived_ids: BTreeSet<_> =
         requests.iter().filter_map(|request| Some(request.header("webhook-id")?.to_owned())).collect();
     ensure!(arrived_ids == ids && requests.len() == 101, "{} requests, {} ids", requests.len(), arrived_ids.len());
+    two.stop().await
+}
+
+/// A backlog of buys and sells of a few series, two notifiers, and a receiver that takes its time.
+#[tokio::test]
+async fn alerts_of_a_series_keep_their_order_whoever_sends_them() -> Result<()> {
+    const SERIES: [&str; 3] = ["binance:BTCUSDT:1h", "binance:ETHUSDT:1h", "kraken:BTC/USD:1h"];
+    let bench = Bench::start().await?;
+    let receiver = WebhookReceiver::start(Some(SECRET)).await?;
+    receiver.answer_next((0..240_u64).map(|at| Answer::ok().after(Duration::from_millis(at * 7 % 23))));
+    bench.configure(QUICK, &[webhook("desk", &receiver)])?;
+    for number in 0..120_u32 {
+        bench.publish_draft(&Draft { series: SERIES[number as usize % 3], ..Draft::new(number) }).await?;
+    }
+    let (one, two) = (bench.run().await?, bench.run().await?);
+    for number in 120..240_u32 {
+        bench.publish_draft(&Draft { series: SERIES[number as usize % 3], ..Draft::new(number) }).await?;
+    }
+    let requests = receiver.wait_for(240, PATIENCE).await?;
+    let arrived: Vec<&str> = requests.iter().filter_map(|request| request.header("webhook-id")).collect();
+    for series in 0..3 {
+        let expected = (0..240_u32).filter(|number| number % 3 == series).map(|number| Draft::new(number).id());
+        let expected: Vec<String> = expected.collect();
+        let seen: Vec<&str> = arrived.iter().copied().filter(|id| expected.iter().any(|known| known == id)).collect();
+        ensure!(seen == expected, "{}: {seen:?}", SERIES[series as usize]);
+    }
+    let shared = [&one, &two].map(|notifier| notifier.http);
+    let mut delivered = Vec::new();
+    for http in shared {
+        let page = MetricsPage::fetch(http).await?;
+        delivered.push(page.value("candlewire_signals_consumed_total", &[]).unwrap_or_default());
+    }
+    ensure!(delivered.iter().sum::<f64>() == 240.0, "{delivered:?}");
+    one.stop().await?;
     two.stop().await
 }

@@ -10,6 +10,7 @@ use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::metrics::RedisMetrics;
 use candlewire_common::signal::Signal;
+use candlewire_common::stream::EntryId;
 use candlewire_testkit::{RedisOptions, RedisServer};
 
 use super::*;
@@ -54,7 +55,7 @@ impl Bench {
         let text = format!("[[recipients]]\nname = \"{name}\"\nkind = \"console\"\n{filter}");
         let recipient = Config::from_text(&text, None, &[])?.recipients.pop().context("a recipient")?;
         let recipient = Recipient::open(recipient, &mut Surroundings::default())?;
-        Ok(Queue::new(self.keys(), Arc::clone(&self.link), &recipient, TERMS))
+        Ok(Queue::new(self.keys(), Arc::clone(&self.link), &recipient, "us".to_owned(), TERMS))
     }
 
     /// A queue whose leases outlast a busy machine.
@@ -64,14 +65,14 @@ impl Bench {
     }
 
     async fn enqueue(&self, recipients: &[&str]) -> Result<()> {
-        self.enqueue_signal(&sample::signal(), recipients).await
+        self.enqueue_signal(&sample::signal(), EntryId { ms: 1, seq: 0 }, recipients).await
     }
 
-    async fn enqueue_signal(&self, signal: &Signal, recipients: &[&str]) -> Result<()> {
+    async fn enqueue_signal(&self, signal: &Signal, found: EntryId, recipients: &[&str]) -> Result<()> {
         let mut commands = redis::pipe();
         commands.add_command(Enqueue::load()).ignore();
         let enqueue = Enqueue::new(self.keys(), Schedule::exact([Duration::ZERO]), DAY);
-        enqueue.add(&mut commands, signal, recipients);
+        enqueue.add(&mut commands, signal, found, recipients);
         Ok(self.link.run_all(&commands).await?)
     }
 
@@ -81,7 +82,7 @@ impl Bench {
         for number in 0..count {
             let mut signal = sample::signal();
             signal.id = format!("sig_{number:032x}").parse()?;
-            self.enqueue_signal(&signal, &[recipient]).await?;
+            self.enqueue_signal(&signal, EntryId { ms: 1, seq: number as u64 }, &[recipient]).await?;
             ids.push(signal.id.to_string());
         }
         Ok(ids)
@@ -170,6 +171,44 @@ async fn a_job_comes_back_with_what_is_known_about_it() -> Result<()> {
     // A changed configuration is no reason to send sooner, unless the old one was disabled.
     let changed = bench.queue("desk", "directions = [\"buy\"]")?;
     ensure!(changed.open().await? == Opened::Enabled && changed.take(EIGHT, &HashMap::new()).await?.jobs.is_empty());
+    Ok(())
+}
+
+/// Of two notifiers that take from one queue, each has a series to itself, until it has taken none for some time.
+#[tokio::test]
+async fn alerts_of_a_series_are_one_notifiers_at_a_time() -> Result<()> {
+    let bench = Bench::start().await?;
+    let ours = bench.patient_queue("desk")?;
+    let theirs = Queue { holder: "them".to_owned(), ..ours.clone() };
+    let mut ids = Vec::new();
+    for number in 0..6_u64 {
+        let mut signal = sample::signal();
+        signal.id = format!("sig_{number}").parse()?;
+        signal.series = if number < 4 { "csv:A:1m" } else { "csv:B:1m" }.parse()?;
+        // Queued the other way round, and due as they were found all the same.
+        bench.enqueue_signal(&signal, EntryId { ms: 1_000 - number, seq: 0 }, &["desk"]).await?;
+        ids.insert(0, signal.id.to_string());
+    }
+    let taken = |batch: &Batch| batch.jobs.iter().map(|job| job.id.clone()).collect::<Vec<_>>();
+    let two = Wanted { count: 2, ..EIGHT };
+    let first = ours.take(two, &HashMap::new()).await?;
+    ensure!(taken(&first) == ids[..2], "{first:?}");
+    let second = theirs.take(two, &HashMap::new()).await?;
+    ensure!(taken(&second) == ids[2..4], "{second:?}");
+    let nothing = ours.take(Wanted { count: 1, ..EIGHT }, &HashMap::new()).await?;
+    let within = |batch: &Batch| batch.next_due.is_some_and(|wait| !wait.is_zero() && wait <= TURN);
+    ensure!(nothing.jobs.is_empty() && within(&nothing), "{nothing:?}");
+    let third = theirs.take(two, &HashMap::new()).await?;
+    ensure!(taken(&third) == ids[4..], "{third:?}");
+    // They are gone; after some time the series is ours.
+    let series = bench.keys().series("desk");
+    ensure!(bench.ask::<i64>("PTTL", series.clone()).await? > 0);
+    for job in third.jobs {
+        ensure!(theirs.settle(&job, &Settlement::Back, &Experience::Nothing).await?);
+    }
+    ensure!(ours.take(EIGHT, &HashMap::new()).await?.jobs.is_empty());
+    ensure!(bench.ask::<u64>("DEL", series).await? == 1);
+    ensure!(taken(&ours.take(EIGHT, &HashMap::new()).await?) == ids[4..]);
     Ok(())
 }
 
