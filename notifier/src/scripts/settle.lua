@@ -54,6 +54,8 @@ end
 
 -- It was not tried: it has its place in the queue back.
 if verdict == 'back' then
+  -- An attempt before this one that never ended leaves its doubt.
+  job.doubt = job.doubt or token > job.ended + 1
   job.ended = token
   redis.call('HSET', jobs, id, cjson.encode(job))
   redis.call('ZADD', due, 'XX', job.since or now, id)

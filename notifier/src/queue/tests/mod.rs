@@ -221,6 +221,14 @@ async fn what_was_not_tried_has_its_place_back() -> Result<()> {
     ensure!(queue.settle(&first, &Settlement::Back, &Experience::Nothing).await?);
     let again = bench.take_one(&queue).await?;
     ensure!(again.id == ids[0] && (again.attempts, again.in_doubt) == (0, false), "{again:?}");
+    // An attempt that never ended leaves its doubt, though the next one is not made.
+    let mut end = redis::cmd("ZADD");
+    end.arg(bench.keys().due("desk")).arg(0).arg(&again.id).exec_async(&mut bench.server.connection().await?).await?;
+    let doubtful = bench.take_one(&queue).await?;
+    ensure!(doubtful.id == again.id && doubtful.in_doubt, "{doubtful:?}");
+    ensure!(queue.settle(&doubtful, &Settlement::Back, &Experience::Nothing).await?);
+    let still = bench.take_one(&queue).await?;
+    ensure!(still.id == again.id && still.in_doubt, "{still:?}");
     Ok(())
 }
 
