@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use candlewire_testkit::wait::PATIENCE;
-use candlewire_testkit::{Answer, MetricsPage, WebhookReceiver};
+use candlewire_testkit::{Answer, WebhookReceiver};
 
 use crate::bench::{Bench, Draft, QUICK, SECRET, webhook};
 
@@ -55,13 +55,6 @@ async fn alerts_of_a_series_keep_their_order_whoever_sends_them() -> Result<()> 
         let seen: Vec<&str> = arrived.iter().copied().filter(|id| expected.iter().any(|known| known == id)).collect();
         ensure!(seen == expected, "{}: {seen:?}", SERIES[series as usize]);
     }
-    let shared = [&one, &two].map(|notifier| notifier.http);
-    let mut delivered = Vec::new();
-    for http in shared {
-        let page = MetricsPage::fetch(http).await?;
-        delivered.push(page.value("candlewire_signals_consumed_total", &[]).unwrap_or_default());
-    }
-    ensure!(delivered.iter().sum::<f64>() == 240.0, "{delivered:?}");
     one.stop().await?;
     two.stop().await
 }
