@@ -28,8 +28,8 @@ use crate::trouble::Trouble;
 /// How long an alert that never gets too old waits while its recipient is disabled, before it is
 /// looked at again.
 const HELD: Duration = Duration::from_hours(1);
-/// How long an alert waits where Redis does not say whether it may be sent.
-const UNPACED: Duration = Duration::from_secs(1);
+/// How long to wait where Redis does not answer what it was asked.
+const UNANSWERED: Duration = Duration::from_secs(1);
 
 /// What makes attempts for one recipient.
 #[derive(Clone)]
@@ -232,7 +232,7 @@ impl Attempts {
     /// Whether a message may be sent now.
     async fn permit(&self) -> Permit {
         let Some(pace) = &self.pace else { return Permit::Given { next_in: Duration::ZERO } };
-        pace.take().await.unwrap_or(Permit::Wait(UNPACED))
+        pace.take().await.unwrap_or(Permit::Wait(UNANSWERED))
     }
 
     fn after(&self, job: Job, error: &DeliverError, experience: Experience) -> Decided {
@@ -296,7 +296,7 @@ impl Attempts {
                 }
                 Err(error) => {
                     tries.failed(self.recipient.name(), &error);
-                    sleep(delays.next().unwrap_or(HELD)).await;
+                    sleep(delays.next().unwrap_or(UNANSWERED)).await;
                 }
             }
         }

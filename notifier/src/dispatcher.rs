@@ -187,6 +187,9 @@ impl Dispatcher {
 
     fn start(&mut self, batch: Batch) {
         let Batch { jobs, is_disabled, is_digest, .. } = batch;
+        if jobs.is_empty() {
+            return;
+        }
         self.under_way.extend(jobs.iter().map(|job| (job.id.clone(), job.token)));
         if is_digest {
             self.running.spawn(self.attempts.clone().run(jobs, is_disabled));

@@ -78,7 +78,7 @@ impl Gauges {
         self.depth.set(seen.depth as f64);
         self.oldest_due.set(seen.next_due.map_or(f64::NAN, |due| due.0 as f64 / 1_000.0));
         self.dead.set(seen.dead as f64);
-        self.disabled.set(flag(matches!(seen.gate, Gate::Disabled(_))));
+        self.disabled.set(flag(matches!(seen.gate, Gate::Disabled { is_former: false, .. })));
         self.breaker.set(flag(matches!(seen.gate, Gate::Open(_) | Gate::HalfOpen)));
     }
 

@@ -83,7 +83,7 @@ pub(crate) async fn redrive(args: &GlobalArgs, name: Option<&str>) -> Result<Out
         let queued = letters.redrive().await.map_err(|error| desk.fault(&error))?;
         let survey = Survey { keys: &desk.keys, link: &desk.link };
         let situation = survey.look(&[(name, &recipient.fingerprint)]).await.map_err(|error| desk.fault(&error))?;
-        let is_disabled = situation.iter().any(|situation| matches!(situation.gate, Gate::Disabled(_)));
+        let is_disabled = situation.iter().any(|situation| matches!(situation.gate, Gate::Disabled { .. }));
         let alerts = if queued == 1 { "1 alert".to_owned() } else { format!("{queued} alerts") };
         let line = match (queued, is_disabled) {
             (0, _) => format!("{name}: no dead letters"),

@@ -26,6 +26,7 @@ struct Shown<'a> {
     last_error_at: Option<String>,
     breaker: &'static str,
     open_until: Option<String>,
+    quiet_until: Option<String>,
     disabled: Option<&'a str>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) async fn run(args: &GlobalArgs, json: bool) -> Result<Outcome> {
     for (recipient, situation) in desk.recipients.iter().zip(situations) {
         let oldest = survey.oldest(recipient.name()).await.map_err(|error| desk.fault(&error))?;
         if json {
-            print_json(&shown(recipient, &situation, oldest))?;
+            print_json(&shown(recipient, &situation, oldest, now))?;
         } else {
             rows.push(row(recipient, &situation, oldest, now));
         }
@@ -56,7 +57,12 @@ pub(crate) async fn run(args: &GlobalArgs, json: bool) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn shown<'a>(recipient: &'a Recipient, situation: &'a Situation, oldest: Option<UnixMillis>) -> Shown<'a> {
+fn shown<'a>(
+    recipient: &'a Recipient,
+    situation: &'a Situation,
+    oldest: Option<UnixMillis>,
+    now: UnixMillis,
+) -> Shown<'a> {
     let time = |time: Option<UnixMillis>| time.map(UnixMillis::rfc3339);
     let error = situation.last_error.as_ref();
     Shown {
@@ -69,7 +75,7 @@ fn shown<'a>(recipient: &'a Recipient, situation: &'a Situation, oldest: Option<
         last_error: error.map(|(_, text)| text.as_str()),
         last_error_at: time(error.map(|(at, _)| *at)),
         breaker: match situation.gate {
-            Gate::Closed { .. } | Gate::Disabled(_) => "closed",
+            Gate::Closed { .. } | Gate::Disabled { .. } => "closed",
             Gate::Open(_) => "open",
             Gate::HalfOpen => "half-open",
         },
@@ -77,8 +83,9 @@ fn shown<'a>(recipient: &'a Recipient, situation: &'a Situation, oldest: Option<
             Gate::Open(until) => Some(until.rfc3339()),
             _ => None,
         },
+        quiet_until: time(recipient.held_until(now)),
         disabled: match &situation.gate {
-            Gate::Disabled(reason) => Some(reason),
+            Gate::Disabled { reason, .. } => Some(reason),
             _ => None,
         },
     }
@@ -91,11 +98,12 @@ fn row(recipient: &Recipient, situation: &Situation, oldest: Option<UnixMillis>,
         Gate::Closed { failures } => format!("closed, {failures} failures"),
         Gate::Open(until) => format!("open for {} s", until.since(now).as_secs()),
         Gate::HalfOpen => "half-open".to_owned(),
-        Gate::Disabled(_) => "disabled".to_owned(),
+        Gate::Disabled { is_former: false, .. } => "disabled".to_owned(),
+        Gate::Disabled { is_former: true, .. } => "disabled under another configuration".to_owned(),
     };
     let quiet = recipient.held_until(now).map(|until| format!("{breaker}, quiet until {}", until.rfc3339()));
     let error = match (&situation.gate, &situation.last_error) {
-        (Gate::Disabled(reason), _) => reason.clone(),
+        (Gate::Disabled { reason, .. }, _) => reason.clone(),
         (_, Some((at, text))) => format!("{}: {text}", ago(Some(*at), now)),
         (_, None) => "-".to_owned(),
     };

@@ -163,10 +163,10 @@ impl Queue {
         Pace::new(&self.keys, Arc::clone(&self.link), windows)
     }
 
-    /// Enables the recipient if its configuration changed since it was disabled.
+    /// Enables the recipient if its configuration changed since it was disabled, and tries it at once.
     pub(crate) async fn open(&self) -> Result<Opened, RedisError> {
-        let script =
-            OPEN.call([self.keys.disabled(), self.keys.due(&self.recipient)], [&self.recipient, &self.fingerprint]);
+        let keys = [self.keys.disabled(), self.keys.due(&self.recipient), self.keys.standing(&self.recipient)];
+        let script = OPEN.call(keys, [&self.recipient, &self.fingerprint]);
         let answer: String = self.link.call(&script).await?;
         Ok(match answer.as_str() {
             "" => Opened::Enabled,

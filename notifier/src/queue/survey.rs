@@ -10,6 +10,8 @@ use crate::link::Link;
 
 /// How many waiting alerts are looked at for the oldest.
 const LOOKED_AT: isize = 500;
+/// No alert is older than this, in Unix ms.
+const LONG_AGO_MS: i64 = 1_000_000_000;
 /// How many recipients are looked at in one round trip.
 const AT_ONCE: usize = 50;
 
@@ -42,8 +44,13 @@ pub(crate) enum Gate {
     Open(UnixMillis),
     /// The breaker lets attempts through, whose outcome decides.
     HalfOpen,
-    /// The recipient is disabled, for this reason.
-    Disabled(String),
+    /// The recipient is disabled.
+    Disabled {
+        /// What it answered.
+        reason: String,
+        /// Whether that was under another configuration than this one.
+        is_former: bool,
+    },
 }
 
 /// Looks at recipients.
@@ -120,9 +127,9 @@ fn read(answers: &[Value], fingerprint: &str, now: UnixMillis) -> Result<Situati
     let standing: HashMap<String, String> = from_redis_value(standing.clone())?;
     let number = |name: &str| standing.get(name).and_then(|text| text.parse::<i64>().ok());
     let error = standing.get("last_error").cloned().unwrap_or_default();
-    let gate = match (note.filter(|note| note.fingerprint == fingerprint), number("open_until")) {
-        (Some(note), _) => Gate::Disabled(note.reason),
-        (None, Some(until)) if standing.contains_key("probe") || until <= now.0 => Gate::HalfOpen,
+    let gate = match (note, number("open_until")) {
+        (Some(note), _) => Gate::Disabled { is_former: note.fingerprint != fingerprint, reason: note.reason },
+        (None, Some(until)) if standing.contains_key("probes") || until <= now.0 => Gate::HalfOpen,
         (None, Some(until)) => Gate::Open(UnixMillis(until)),
         (None, None) => {
             Gate::Closed { failures: number("failures").and_then(|n| n.try_into().ok()).unwrap_or_default() }
@@ -130,7 +137,11 @@ fn read(answers: &[Value], fingerprint: &str, now: UnixMillis) -> Result<Situati
     };
     Ok(Situation {
         depth: from_redis_value(depth.clone())?,
-        next_due: head.first().and_then(|(_, due)| due.split('.').next()?.parse().ok().map(UnixMillis)),
+        // What was disabled is due since long ago, which means now.
+        next_due: head
+            .first()
+            .map(|(_, due)| due.split('.').next().and_then(|ms| ms.parse().ok()).unwrap_or(0))
+            .map(|ms: i64| if ms < LONG_AGO_MS { now } else { UnixMillis(ms) }),
         dead: from_redis_value(dead.clone())?,
         last_success: number("last_success").map(UnixMillis),
         last_error: number("last_error_at").map(|at| (UnixMillis(at), error)),

@@ -9,9 +9,9 @@ local function wait()
   for at = 2, #KEYS do
     local limit, span = tonumber(ARGV[2 * at - 3]), tonumber(ARGV[2 * at - 2])
     local oldest = redis.call('LINDEX', KEYS[at], limit - 1)
-    if oldest then
-      -- A clock that was set back must not close a window for longer than its span.
-      longest = math.max(longest, math.min(oldest + span - now, span))
+    -- One that lies ahead is from before the clock was set back, and says nothing.
+    if oldest and tonumber(oldest) <= now then
+      longest = math.max(longest, oldest + span - now)
     end
   end
   return math.ceil(longest)

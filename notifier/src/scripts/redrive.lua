@@ -32,7 +32,9 @@ for rank, entry in ipairs(redis.call('XRANGE', dead, ARGV[2], ARGV[3], 'COUNT', 
     -- The first write: refused when memory is short, before anything has changed.
     redis.call('HSET', alert, unpack(fields))
     redis.call('HINCRBY', alert, 'recipients', 1)
-    local job = { attempts = 0, token = 0, ended = 0, doubt = in_doubt, redriven = true }
+    -- No token that was given before the alert was given up on.
+    local token = math.floor(now)
+    local job = { attempts = 0, token = token, ended = token, doubt = in_doubt, redriven = true }
     redis.call('HSET', jobs, id, cjson.encode(job))
     redis.call('ZADD', due, now + rank / 1000, id)
     queued = queued + 1

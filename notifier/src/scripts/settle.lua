@@ -11,7 +11,10 @@ local text = redis.call('HGET', jobs, id)
 if not text then
   return 0
 end
-local job = cjson.decode(text)
+local is_read, job = pcall(cjson.decode, text)
+if not is_read or type(job) ~= 'table' then
+  return 0
+end
 -- What was delivered is done, whoever holds the job now.
 if verdict ~= 'delivered' and job.token ~= token then
   return 0
@@ -25,31 +28,35 @@ local now_text = string.format('%d', math.floor(now))
 
 -- How the recipient stands, and its breaker: after so many failures in a row over so long it opens, each time for twice
 -- as long, until one attempt succeeds.
+local probes = tonumber(redis.call('HGET', standing, 'probes') or nil)
+if ARGV[3] == 'accepted' or ARGV[3] == 'refused' then
+  -- One that refuses an alert works.
+  redis.call('HDEL', standing, 'failures', 'failing_since', 'open_until', 'pauses', 'probes')
+end
 if ARGV[3] == 'accepted' then
-  redis.call('HDEL', standing, 'failures', 'failing_since', 'open_until', 'pauses', 'probe')
   redis.call('HSET', standing, 'last_success', now_text)
-elseif ARGV[3] == 'failed' or ARGV[3] == 'refused' then
+elseif ARGV[3] ~= 'nothing' then
   redis.call('HSET', standing, 'last_error_at', now_text, 'last_error', ARGV[4])
-  local probe = redis.call('HGET', standing, 'probe')
-  if ARGV[3] == 'failed' then
-    local failures = redis.call('HINCRBY', standing, 'failures', 1)
-    redis.call('HSETNX', standing, 'failing_since', now_text)
-    local failing = now - tonumber(redis.call('HGET', standing, 'failing_since'))
-    local opens = tonumber(redis.call('HGET', standing, 'open_until') or nil)
-    if probe == id or (not opens and failures >= tonumber(ARGV[5]) and failing >= tonumber(ARGV[6])) then
-      local pauses = redis.call('HINCRBY', standing, 'pauses', 1)
-      local pause = math.min(tonumber(ARGV[7]) * 2 ^ math.min(pauses - 1, 20), tonumber(ARGV[8]))
-      redis.call('HSET', standing, 'open_until', string.format('%.0f', now + pause))
-      redis.call('HDEL', standing, 'probe')
-    end
-  elseif probe == id then
-    -- It answers again, though it refuses this one.
-    redis.call('HDEL', standing, 'failures', 'failing_since', 'open_until', 'pauses', 'probe')
+end
+if ARGV[3] == 'failed' then
+  local failures = redis.call('HINCRBY', standing, 'failures', 1)
+  redis.call('HSETNX', standing, 'failing_since', now_text)
+  local failing = now - tonumber(redis.call('HGET', standing, 'failing_since'))
+  local is_open = redis.call('HEXISTS', standing, 'open_until') == 1
+  if probes or (not is_open and failures >= tonumber(ARGV[5]) and failing >= tonumber(ARGV[6])) then
+    local pauses = redis.call('HINCRBY', standing, 'pauses', 1)
+    local pause = math.min(tonumber(ARGV[7]) * 2 ^ math.min(pauses - 1, 20), tonumber(ARGV[8]))
+    redis.call('HSET', standing, 'open_until', string.format('%.0f', now + pause))
+    redis.call('HDEL', standing, 'probes')
   end
-elseif redis.call('HGET', standing, 'probe') == id then
-  -- The attempt that was let through was not made: the next one is.
-  redis.call('HSET', standing, 'open_until', now_text)
-  redis.call('HDEL', standing, 'probe')
+elseif ARGV[3] == 'nothing' and probes then
+  if probes > 1 then
+    redis.call('HINCRBY', standing, 'probes', -1)
+  else
+    -- Of what was let through nothing was tried: something else is.
+    redis.call('HSET', standing, 'open_until', now_text)
+    redis.call('HDEL', standing, 'probes')
+  end
 end
 
 -- It was not tried: it has its place in the queue back.
@@ -83,7 +90,7 @@ if verdict == 'dead' then
   for at = 13, #ARGV do
     entry[#entry + 1] = ARGV[at]
   end
-  redis.call('XADD', dead, 'MINID', '~', ARGV[10], '*', unpack(entry))
+  redis.call('XADD', dead, 'MINID', '=', ARGV[10], '*', unpack(entry))
 end
 redis.call('HDEL', jobs, id)
 redis.call('ZREM', due, id)

@@ -24,7 +24,15 @@ local is_read, read = pcall(cjson.decode, note or '')
 if is_read and type(read) == 'table' and read.fingerprint == ARGV[3] then
   is_disabled = 1
 end
-local fresh = '{"attempts":0,"token":0,"ended":0,"doubt":false}'
+-- A state that can't be read is begun anew; whether the alert has arrived is then unknown.
+local function state(id)
+  local text = redis.call('HGET', jobs, id)
+  local is_read, job = pcall(cjson.decode, text or '')
+  if is_read and type(job) == 'table' and tonumber(job.token) and tonumber(job.ended) and tonumber(job.attempts) then
+    return job
+  end
+  return { attempts = 0, token = 0, ended = 0, doubt = text and true or false }
+end
 local under_way = {}
 for at = 10, #ARGV, 2 do
   under_way[ARGV[at]] = tonumber(ARGV[at + 1])
@@ -72,7 +80,7 @@ for at = 1, #found, 2 do
     passed = math.min(passed or wait, wait)
   else
     seen = seen + 1
-    local job = cjson.decode(redis.call('HGET', jobs, id) or fresh)
+    local job = state(id)
     -- One that the caller could not settle in time, and that nobody else took, stays as it is.
     if under_way[id] ~= job.token or job.ended == job.token then
       job.token = job.token + 1
@@ -80,14 +88,16 @@ for at = 1, #found, 2 do
       local text = cjson.encode(job)
       redis.call('HSET', jobs, id, text)
       taken[#taken + 1] = { id, text, alert }
-      if opens and #taken == 1 then
-        -- The breaker lets through what is taken now. The first of it decides, unless another succeeds, and nothing
-        -- more is taken until that one is settled or its lease is over.
-        redis.call('HSET', standing, 'probe', id, 'open_until', string.format('%.0f', now + lease))
-      end
     end
     redis.call('ZADD', due, 'XX', now + lease, id)
   end
+end
+if opens and #taken > 0 then
+  -- The breaker lets through what is taken now, and nothing more until that is settled or its lease is over.
+  redis.call('HSET', standing, 'probes', #taken, 'open_until', string.format('%.0f', now + lease))
+end
+if #taken == 0 then
+  is_digest = 0
 end
 local wait = -1
 local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
