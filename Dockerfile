@@ -36,6 +36,7 @@ COPY --from=build /build/target/release/ingestor /build/target/release/indicator
     /build/target/release/notifier /usr/local/bin/
 COPY candlewire.toml /etc/candlewire/candlewire.toml
 COPY data /usr/share/candlewire/data
+COPY docs/licences /usr/share/doc/candlewire/licences
 ENV CANDLEWIRE_CONFIG=/etc/candlewire/candlewire.toml
 USER 65532:65532
 CMD ["indicator-worker", "run"]

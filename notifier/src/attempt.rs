@@ -74,6 +74,8 @@ pub(crate) struct Outcome {
     pub(crate) pause: Duration,
     /// A picture that is still to be sent.
     pub(crate) late: Option<LatePicture>,
+    /// Whether a digest was refused: which of its alerts is to blame is unknown.
+    pub(crate) digest_refused: bool,
 }
 
 /// How long a picture that is late is tried for.
@@ -165,9 +167,14 @@ impl Attempts {
     }
 
     /// Makes the attempt.
-    async fn send(&self, jobs: Vec<Job>, outcome: &mut Outcome) -> Vec<Decided> {
-        let alerts: Vec<Alert> =
+    async fn send(&self, mut jobs: Vec<Job>, outcome: &mut Outcome) -> Vec<Decided> {
+        let mut alerts: Vec<Alert> =
             jobs.iter().filter_map(|job| job.signal.as_ref().ok()).cloned().map(Alert::of).collect();
+        // What a digest has no room for keeps its place.
+        let told = self.recipient.channel.digestible(&alerts, &self.recipient.wording);
+        alerts.truncate(told);
+        let left: Vec<Job> = jobs.drain(told.min(jobs.len())..).collect();
+        let mut decided: Vec<Decided> = left.into_iter().map(|job| Decided::silently(job, Settlement::Back)).collect();
         // A repetition does without: the picture may have been what failed.
         let is_first = jobs.iter().all(|job| job.attempts == 0 && !job.in_doubt);
         let picture = match alerts.as_slice() {
@@ -179,7 +186,8 @@ impl Attempts {
             Permit::Given { next_in } => outcome.pause = next_in,
             Permit::Wait(wait) => {
                 outcome.pause = wait;
-                return jobs.into_iter().map(|job| Decided::silently(job, Settlement::Back)).collect();
+                decided.extend(jobs.into_iter().map(|job| Decided::silently(job, Settlement::Back)));
+                return decided;
             }
         }
         let content = match alerts.as_slice() {
@@ -207,24 +215,25 @@ impl Attempts {
                     tracing::debug!(recipient = name, "delivered {} to {name}", job.id);
                 }
                 let mut experience = Experience::Accepted;
-                let decided = jobs.into_iter().map(|job| Decided {
+                decided.extend(jobs.into_iter().map(|job| Decided {
                     experience: std::mem::replace(&mut experience, Experience::Nothing),
                     ..Decided::silently(job, Settlement::Delivered)
-                });
-                return decided.collect();
+                }));
+                return decided;
             }
             Err(error) => error,
         };
         self.heed(&error, outcome).await;
+        outcome.digest_refused = jobs.len() > 1 && !error.is_retryable();
         let mut experience = if error.is_retryable() {
             Experience::Failed(error.to_string())
         } else {
             Experience::Refused(error.to_string())
         };
-        let mut decided = Vec::with_capacity(jobs.len());
+        let is_digest = jobs.len() > 1;
         for job in jobs {
             let experience = std::mem::replace(&mut experience, Experience::Nothing);
-            decided.push(self.after(job, &error, experience));
+            decided.push(self.after(job, &error, is_digest, experience));
         }
         decided
     }
@@ -235,11 +244,18 @@ impl Attempts {
         pace.take().await.unwrap_or(Permit::Wait(UNANSWERED))
     }
 
-    fn after(&self, job: Job, error: &DeliverError, experience: Experience) -> Decided {
+    fn after(&self, job: Job, error: &DeliverError, is_digest: bool, experience: Experience) -> Decided {
         let answer = error.to_string();
         tracing::debug!(recipient = self.recipient.name(), "{} not delivered: {answer}", job.id);
         let attempts = job.attempts + 1;
         let in_doubt = job.in_doubt || error.is_in_doubt();
+        // The others of a digest may be welcome.
+        let error = match error {
+            DeliverError::Rejected(text) if is_digest => {
+                &DeliverError::Answered { status: 400, retry_after: None, text: text.clone() }
+            }
+            error => error,
+        };
         let dead = |disables| Settlement::Dead { answer: answer.clone(), attempts, in_doubt, disables };
         let settlement = match error.next(attempts, &self.schedule) {
             Next::Retry(delay) => Settlement::Again { delay, attempts, in_doubt },

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candlewire_common::config::StreamsConfig;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -38,6 +38,8 @@ pub(crate) struct Deliveries {
     holder: String,
     ledgers: HashMap<&'static str, Ledger>,
     running: HashMap<String, Running>,
+    /// Who delivers to a recipient now: held by its task to its end, so that the next one waits.
+    turns: HashMap<String, Arc<Mutex<()>>>,
     tasks: JoinSet<()>,
     audience: watch::Sender<Arc<Audience>>,
     /// Cancelled once deliveries may begin.
@@ -51,8 +53,6 @@ struct Running {
     terms: String,
     wake: Arc<Notify>,
     stop: CancellationToken,
-    /// Ends with the task.
-    ended: oneshot::Receiver<()>,
 }
 
 /// What another roster changed.
@@ -89,6 +89,7 @@ impl Deliveries {
             holder: Uuid::new_v4().simple().to_string(),
             ledgers: HashMap::new(),
             running: HashMap::new(),
+            turns: HashMap::new(),
             tasks: JoinSet::new(),
             audience: watch::Sender::new(nobody),
             begin: CancellationToken::new(),
@@ -130,11 +131,12 @@ impl Deliveries {
                 }
                 Some(other) => {
                     change.changed += 1;
-                    self.start(recipient, roster, Some(other))
+                    other.stop.cancel();
+                    self.start(recipient, roster)
                 }
                 None => {
                     change.added += 1;
-                    self.start(recipient, roster, None)
+                    self.start(recipient, roster)
                 }
             };
             let listener = Listener { recipient: Arc::clone(&running.recipient), wake: Arc::clone(&running.wake) };
@@ -156,28 +158,24 @@ impl Deliveries {
         self.tasks.join_next().await
     }
 
-    fn start(&mut self, recipient: &Arc<Recipient>, roster: &Roster, before: Option<Running>) -> Running {
+    fn start(&mut self, recipient: &Arc<Recipient>, roster: &Roster) -> Running {
         let wake = Arc::new(Notify::new());
         let dispatcher = Dispatcher::new(self.attempts(recipient, roster), Arc::clone(&wake));
+        let turn = Arc::clone(self.turns.entry(recipient.name().to_owned()).or_default());
         let (stop, begin) = (self.stop.child_token(), self.begin.clone());
-        let (ends, ended) = oneshot::channel();
         let token = stop.clone();
         self.tasks.spawn(async move {
-            let _ends = ends;
             let begin = async {
-                if let Some(before) = before {
-                    before.stop.cancel();
-                    // Its end is the sender's drop.
-                    let _ = before.ended.await;
-                }
+                let turn = turn.lock_owned().await;
                 begin.cancelled().await;
+                turn
             };
             tokio::select! {
-                () = begin => dispatcher.run(token).await,
+                _turn = begin => dispatcher.run(token).await,
                 () = token.cancelled() => {}
             }
         });
-        Running { recipient: Arc::clone(recipient), terms: roster.terms.clone(), wake, stop, ended }
+        Running { recipient: Arc::clone(recipient), terms: roster.terms.clone(), wake, stop }
     }
 
     fn attempts(&mut self, recipient: &Arc<Recipient>, roster: &Roster) -> Attempts {

@@ -27,6 +27,8 @@ use crate::turns::Turns;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long free places are gathered in a backlog.
 const GATHER: Duration = Duration::from_millis(3);
+/// For how long alerts go one by one after a digest was refused.
+const ONE_BY_ONE: Duration = Duration::from_mins(10);
 /// How many pictures may be late at once; more are left out.
 const LATE_AT_ONCE: usize = 4;
 /// How long attempts under way have after a stop. Those that need longer are made again after their lease.
@@ -45,6 +47,8 @@ pub(crate) struct Dispatcher {
     late: JoinSet<()>,
     /// Until when free places are gathered, since the last look found as many alerts due as there was room for.
     gather_until: Option<Instant>,
+    /// Until when no digest is made, since one was refused.
+    one_by_one_until: Option<Instant>,
     /// Until when the recipient's pace allows no message.
     paused_until: Option<Instant>,
 }
@@ -61,6 +65,7 @@ impl Dispatcher {
             turns: Turns::default(),
             late: JoinSet::new(),
             gather_until: None,
+            one_by_one_until: None,
             paused_until: None,
         }
     }
@@ -169,7 +174,8 @@ impl Dispatcher {
         if let Some(patience) = patience.filter(|patience| free < concurrency / 2 && !patience.is_zero()) {
             return Ok(patience);
         }
-        let wanted = Wanted { count: free, digest_over: recipient.digest_over(now) };
+        let is_digestible = self.one_by_one_until.is_none_or(|until| until <= Instant::now());
+        let wanted = Wanted { count: free, digest_over: recipient.digest_over(now).filter(|_| is_digestible) };
         let batch = self.attempts.queue.take(wanted, &self.under_way).await?;
         if batch.gone > 0 {
             let name = self.attempts.recipient.name();
@@ -207,10 +213,13 @@ impl Dispatcher {
 
     fn note(&mut self, outcome: Option<Outcome>) {
         // A panic lost its ids; leases make sure that forgetting all of them loses nothing.
-        let Some(Outcome { reports, pause, late }) = outcome else { return self.under_way.clear() };
+        let Some(Outcome { reports, pause, late, digest_refused }) = outcome else { return self.under_way.clear() };
         let now = Instant::now();
         if !pause.is_zero() {
             self.paused_until = self.paused_until.max(Some(now + pause));
+        }
+        if digest_refused {
+            self.one_by_one_until = Some(now + ONE_BY_ONE);
         }
         while self.late.try_join_next().is_some() {}
         if let Some(late) = late.filter(|_| self.late.len() < LATE_AT_ONCE) {

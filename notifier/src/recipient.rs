@@ -49,6 +49,7 @@ pub(crate) struct Recipient {
 #[derive(Default)]
 pub(crate) struct Surroundings {
     clients: Clients,
+    console: Console,
     /// What draws; `None`: alerts come without pictures.
     pub(crate) charts: Option<Arc<Charts>>,
 }
@@ -165,7 +166,7 @@ impl Opening<'_> {
                 let redaction = Redaction::new(&url, token.clone());
                 Channel::Ntfy(Ntfy::new(self.client(&url)?, url, token, redaction))
             }
-            RecipientKind::Console => Channel::Console(Console),
+            RecipientKind::Console => Channel::Console(self.surroundings.console.clone()),
         })
     }
 

@@ -3,6 +3,7 @@
 //! A recipient's answer may quote the request: an error page that names the path, for example, and
 //! with it the token of a webhook URL. What is to be logged or stored passes through here first.
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::text::is_unseen;
@@ -26,6 +27,14 @@ impl Redaction {
     /// Hides these texts, and parts of a URL that may be secret: credentials, path, query.
     pub(crate) fn new(url: &url::Url, secrets: impl IntoIterator<Item = SecretString>) -> Self {
         let mut all: Vec<SecretString> = secrets.into_iter().collect();
+        // A bot's token is its number, which is no secret, and what follows it.
+        let parts: Vec<SecretString> = all
+            .iter()
+            .filter_map(|secret| secret.expose_secret().split_once(':'))
+            .filter(|(_, part)| part.len() >= TOKEN_MIN)
+            .map(|(_, part)| part.to_owned().into())
+            .collect();
+        all.extend(parts);
         let mut add = |text: &str| all.push(text.to_owned().into());
         let path = url.path();
         if path.len() >= PATH_MIN {
@@ -35,6 +44,18 @@ impl Redaction {
         url.query().into_iter().for_each(&mut add);
         url.query_pairs().filter(|(_, value)| value.len() >= TOKEN_MIN).for_each(|(_, value)| add(&value));
         url.password().into_iter().for_each(&mut add);
+        // A key may stand where a name does.
+        Some(url.username()).filter(|name| name.len() >= TOKEN_MIN).into_iter().for_each(&mut add);
+        // An answer may quote a URL decoded, or what was sent encoded.
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let variants: Vec<SecretString> = all
+            .iter()
+            .map(ExposeSecret::expose_secret)
+            .flat_map(|text| [decoded(text), encoded(text)].into_iter().filter(move |variant| variant != text))
+            .map(SecretString::from)
+            .collect();
+        all.extend(variants);
         all.retain(|secret| !secret.expose_secret().is_empty());
         all.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
         Self { secrets: all }
@@ -65,6 +86,18 @@ mod tests {
         let text = "Cannot POST /hooks/T0KEN-T0KEN-T0KEN\r\n\t<b>T0KEN-T0KEN-T0KEN</b> 0123456789abcdef whsec_MfKQ hunter2 \u{1b}[31m";
         assert_eq!(redaction.show(text), "Cannot POST (hidden) <b>(hidden)</b> (hidden) (hidden) (hidden) [31m");
         assert_eq!(redaction.show(&"é".repeat(500)).chars().count(), 200);
+    }
+
+    #[test]
+    fn no_spelling_of_a_secret_is_shown() {
+        let Ok(url) = "https://K3Y-K3Y-K3Y-K3Y@example.com/a%2Fb/t%C3%B6ken-0123456789".parse() else { return };
+        let redaction = Redaction::new(&url, ["123456:AAH-t0ken_t0ken".to_owned().into()]);
+        for text in
+            ["bot123456%3AAAH%2Dt0ken%5Ft0ken", "AAH-t0ken_t0ken", "/a/b/töken-0123456789", "user K3Y-K3Y-K3Y-K3Y"]
+        {
+            let shown = redaction.show(text);
+            assert!(!["t0ken", "töken", "K3Y"].iter().any(|secret| shown.contains(secret)), "{text}: {shown}");
+        }
     }
 
     #[test]

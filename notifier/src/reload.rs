@@ -4,6 +4,7 @@
 
 use anyhow::Result;
 use candlewire_common::cli::GlobalArgs;
+use candlewire_common::config::RedisConfig;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,8 @@ use crate::roster::Roster;
 pub(crate) struct Reload {
     hangups: Signal,
     args: GlobalArgs,
+    /// The Redis that this process is connected to, whatever the file says now.
+    redis: RedisConfig,
     surroundings: Surroundings,
     rosters: mpsc::Sender<Roster>,
 }
@@ -24,10 +27,11 @@ impl Reload {
     pub(crate) fn new(
         hangups: Signal,
         args: GlobalArgs,
+        redis: RedisConfig,
         surroundings: Surroundings,
         rosters: mpsc::Sender<Roster>,
     ) -> Self {
-        Self { hangups, args, surroundings, rosters }
+        Self { hangups, args, redis, surroundings, rosters }
     }
 
     /// Reads the configuration at each SIGHUP, until `stop`.
@@ -49,6 +53,6 @@ impl Reload {
 
     fn read(&mut self) -> Result<Roster> {
         let mut config = self.args.load()?;
-        Ok(Roster::open(&mut config, &mut self.surroundings)?)
+        Ok(Roster::open(&mut config, &self.redis, &mut self.surroundings)?)
     }
 }

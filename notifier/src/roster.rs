@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candlewire_common::config::{Config, DeliveryConfig, RecipientConfig, RecipientKind};
+use candlewire_common::config::{Config, DeliveryConfig, RecipientConfig, RecipientKind, RedisConfig};
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::exit::Fault;
 use candlewire_common::metrics::RedisMetrics;
@@ -21,12 +21,17 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// Opens the recipients of a configuration. Nothing is sent or resolved yet.
+    /// Opens the recipients of a configuration; histories for their pictures are in `redis`. Nothing is sent or resolved
+    /// yet.
     ///
     /// # Errors
     ///
     /// [`Fault::Usage`] where there is none, or one can't work as configured.
-    pub(crate) fn open(config: &mut Config, surroundings: &mut Surroundings) -> Result<Self, Fault> {
+    pub(crate) fn open(
+        config: &mut Config,
+        redis: &RedisConfig,
+        surroundings: &mut Surroundings,
+    ) -> Result<Self, Fault> {
         if config.recipients.is_empty() {
             return Err(Fault::Usage(
                 "no recipients: the configuration needs at least one [[recipients]] table".to_owned(),
@@ -36,8 +41,8 @@ impl Roster {
             |recipient: &RecipientConfig| matches!(recipient.kind, RecipientKind::Telegram { chart: true, .. });
         surroundings.charts = None;
         if config.recipients.iter().any(wants_pictures) {
-            let (target, strategies) = (RedisTarget::new(&config.redis)?, config.strategies.clone());
-            let charts = Charts::new(target, &config.redis, RedisMetrics::new(), strategies);
+            let (target, strategies) = (RedisTarget::new(redis)?, config.strategies.clone());
+            let charts = Charts::new(target, redis, RedisMetrics::new(), strategies);
             surroundings.charts = Some(Arc::new(charts));
         }
         let recipients = std::mem::take(&mut config.recipients).into_iter();

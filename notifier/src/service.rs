@@ -37,7 +37,8 @@ pub(crate) async fn run(args: &GlobalArgs) -> Result<Outcome> {
     let mut config = args.load()?;
     let page = metrics::install(Process::Notifier)?;
     let mut surroundings = Surroundings::default();
-    let roster = Roster::open(&mut config, &mut surroundings)?;
+    let redis_config = config.redis.clone();
+    let roster = Roster::open(&mut config, &redis_config, &mut surroundings)?;
     let target = RedisTarget::new(&config.redis)?;
     let bound = Server::bind(args.http.unwrap_or(config.http.notifier)).await?;
 
@@ -45,7 +46,7 @@ pub(crate) async fn run(args: &GlobalArgs) -> Result<Outcome> {
     let mut tasks = JoinSet::new();
     let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
     let (rosters, reloaded) = mpsc::channel(1);
-    let reload = Reload::new(hangups, args.clone(), surroundings, rosters);
+    let reload = Reload::new(hangups, args.clone(), redis_config, surroundings, rosters);
     tasks.spawn(reload.run(stop.clone()));
     let serve = bound.serve(page, health.clone(), stop.clone());
     tasks.spawn(async { serve.await.context("serve metrics") });

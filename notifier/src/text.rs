@@ -63,6 +63,12 @@ impl Text {
     }
 }
 
+/// Whether lines fit into `room`, counted as by [`fitted`].
+pub(crate) fn fit(lines: &[String], room: usize, cost: impl Fn(char) -> usize) -> bool {
+    let breaks = lines.len().saturating_sub(1);
+    lines.iter().flat_map(|line| line.chars()).map(cost).sum::<usize>() + breaks <= room
+}
+
 /// Cuts lines to what fits into `room`, where a character takes as much as `cost` says and a line break 1.
 pub(crate) fn fitted(lines: &[String], room: usize, cost: impl Fn(char) -> usize) -> Vec<String> {
     let mut left = room;

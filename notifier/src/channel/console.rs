@@ -1,8 +1,10 @@
 //! The console: alerts on standard output, two lines each.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -10,8 +12,18 @@ use crate::failure::DeliverError;
 use crate::message::Message;
 use crate::text::Text;
 
-/// Standard output.
-pub(crate) struct Console;
+/// Standard output, which all recipients of this kind share.
+#[derive(Clone)]
+pub(crate) struct Console {
+    /// One print at a time: one that nobody reads holds its thread until somebody does.
+    idle: Arc<Semaphore>,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { idle: Arc::new(Semaphore::new(1)) }
+    }
+}
 
 impl Console {
     /// Prints the alert.
@@ -21,17 +33,20 @@ impl Console {
     /// [`DeliverError::NoAnswer`] when standard output is closed, or nobody reads it.
     pub(crate) async fn deliver(&self, message: &Message<'_>, patience: Duration) -> Result<(), DeliverError> {
         let text = render(&message.text());
+        let failed = |reason: String| DeliverError::NoAnswer(format!("standard output: {reason}"));
+        let unread = || failed(format!("not read for {patience:?}"));
+        let idle = timeout(patience, Arc::clone(&self.idle).acquire_owned()).await.map_err(|_| unread())?;
         let printed = spawn_blocking(move || {
+            let _idle = idle;
             let mut stdout = io::stdout().lock();
             stdout.write_all(text.as_bytes())?;
             stdout.flush()
         });
-        let failed = |reason: String| DeliverError::NoAnswer(format!("standard output: {reason}"));
         match timeout(patience, printed).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => Err(failed(error.to_string())),
             Ok(Err(error)) => Err(failed(error.to_string())),
-            Err(_) => Err(failed(format!("not read for {patience:?}"))),
+            Err(_) => Err(unread()),
         }
     }
 }

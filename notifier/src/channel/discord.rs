@@ -13,12 +13,14 @@ use crate::failure::DeliverError;
 use crate::http::{self, Answer, Deadline, RETRY_AFTER_MAX};
 use crate::message::Message;
 use crate::redaction::Redaction;
-use crate::text::fitted;
+use crate::text::{fit, fitted};
 
 /// The most characters of a message, markup counted.
 const TEXT_MAX: usize = 2_000;
 /// What makes the first line bold.
 const BOLD: &str = "**";
+/// The room for text beside that.
+const ROOM: usize = TEXT_MAX - 2 * BOLD.len();
 /// Characters that mean markup.
 const MARKUP: &str = r"\*_~`|>#[]()-:@<";
 /// The flag of a message that makes no sound.
@@ -46,6 +48,11 @@ impl Discord {
         // Without it, Discord answers before it knows whether the message is kept.
         url.query_pairs_mut().append_pair("wait", "true");
         Self { client, url, redaction }
+    }
+
+    /// Whether a message of these lines is whole.
+    pub(crate) fn holds(lines: &[String]) -> bool {
+        fit(lines, ROOM, cost)
     }
 
     /// Posts the message.
@@ -79,10 +86,14 @@ fn judge(answer: &Answer, redaction: &Redaction) -> DeliverError {
     }
 }
 
+/// What a character takes, escaped.
+fn cost(c: char) -> usize {
+    if MARKUP.contains(c) { 2 } else { c.len_utf16() }
+}
+
 /// The lines as Discord's Markdown, the first one bold, cut to what fits.
 fn content(lines: &[String]) -> String {
-    let cost = |c: char| if MARKUP.contains(c) { 2 } else { c.len_utf16() };
-    let lines = fitted(lines, TEXT_MAX - 2 * BOLD.len(), cost);
+    let lines = fitted(lines, ROOM, cost);
     let escaped = |line: &String| {
         let escape = |c: char| MARKUP.contains(c).then_some('\\').into_iter().chain([c]);
         line.chars().flat_map(escape).collect::<String>()

@@ -20,9 +20,10 @@ pub(crate) use slack::Slack;
 pub(crate) use telegram::{Address, Bot, LatePicture, Telegram};
 pub(crate) use webhook::Webhook;
 
+use crate::alert::Alert;
 use crate::failure::DeliverError;
 use crate::http::Deadline;
-use crate::message::{Content, Message, Picture};
+use crate::message::{Content, Message, Picture, Wording};
 
 /// The way to one recipient.
 pub(crate) enum Channel {
@@ -62,6 +63,26 @@ impl Channel {
         }
     }
 
+    /// How many of these alerts, the first ones, a digest can tell whole. At least one.
+    pub(crate) fn digestible(&self, alerts: &[Alert], wording: &Wording) -> usize {
+        let holds: fn(&[String]) -> bool = match self {
+            // It takes one alert at a time.
+            Self::Webhook(_) => return 1,
+            Self::Telegram(_) => Telegram::holds,
+            Self::Discord(_) => Discord::holds,
+            Self::Slack(_) => Slack::holds,
+            Self::Ntfy(_) => Ntfy::holds,
+            Self::Console(_) => return alerts.len(),
+        };
+        let is_whole = |count: &usize| {
+            let content = Content::Digest(&alerts[..*count]);
+            // With the longest note there may be.
+            let message = Message { content, wording, may_repeat: true, is_silent: false, picture: &Picture::Absent };
+            holds(&message.lines())
+        };
+        (2..=alerts.len()).rev().find(is_whole).unwrap_or(1)
+    }
+
     /// What is to come with a signal's alert, as far as that is known at once.
     pub(crate) async fn picture(&self, signal: &Signal) -> Picture {
         match self {
@@ -94,5 +115,49 @@ impl Channel {
             (Self::Console(console), _) => console.deliver(message, timeout).await,
         };
         delivered.map(|()| None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candlewire_common::config::Config;
+
+    use super::*;
+    use crate::recipient::{Recipient, Surroundings};
+    use crate::sample;
+
+    fn recipient(kind: &str) -> Option<Recipient> {
+        let keys = match kind {
+            "telegram" => "bot_token = \"1:a\"\nchat_id = 7\napi_base = \"http://example.com\"",
+            _ => "url = \"http://example.com/topic\"",
+        };
+        let text = format!("[[recipients]]\nname = \"r\"\nkind = \"{kind}\"\n{keys}");
+        let config = Config::from_text(&text, None, &[]).ok()?.recipients.pop()?;
+        Recipient::open(config, &mut Surroundings::default()).ok()
+    }
+
+    #[test]
+    fn a_digest_tells_no_more_than_there_is_room_for() {
+        candlewire_common::tls::install();
+        let alerts = |strategy: &str| -> Vec<Alert> {
+            let mut signal = sample::signal();
+            strategy.clone_into(&mut signal.strategy);
+            vec![Alert::of(signal); 25]
+        };
+        for (strategy, expected) in [
+            ("golden-cross", [("telegram", 25), ("discord", 25), ("slack", 25), ("ntfy", 25)]),
+            (
+                "binance-majors-golden-cross-ema50-ema200",
+                [("telegram", 25), ("discord", 19), ("slack", 25), ("ntfy", 25)],
+            ),
+            (&"*_".repeat(32), [("telegram", 25), ("discord", 12), ("slack", 25), ("ntfy", 25)]),
+            (&"ไ".repeat(64), [("telegram", 25), ("discord", 21), ("slack", 25), ("ntfy", 17)]),
+        ] {
+            for (kind, expected) in expected {
+                let Some(recipient) = recipient(kind) else { panic!("{kind} is refused") };
+                let told = recipient.channel.digestible(&alerts(strategy), &recipient.wording);
+                assert_eq!(told, expected, "{strategy} to {kind}");
+            }
+        }
     }
 }

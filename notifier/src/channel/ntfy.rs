@@ -7,7 +7,7 @@ use crate::failure::DeliverError;
 use crate::http::{self, Deadline};
 use crate::message::{Content, Message};
 use crate::redaction::Redaction;
-use crate::text::fitted;
+use crate::text::{fit, fitted};
 
 /// The most bytes of a message; what is longer becomes an attachment.
 const TEXT_MAX: usize = 4_000;
@@ -26,6 +26,11 @@ impl Ntfy {
     /// The topic at `url`, with the access token it may need.
     pub(crate) fn new(client: Client, url: Url, token: Option<SecretString>, redaction: Redaction) -> Self {
         Self { client, url, token, redaction }
+    }
+
+    /// Whether a message of these lines is whole.
+    pub(crate) fn holds(lines: &[String]) -> bool {
+        fit(lines, TEXT_MAX, char::len_utf8)
     }
 
     /// Posts the message.

@@ -10,7 +10,7 @@ use crate::failure::DeliverError;
 use crate::http::{self, Answer, Deadline};
 use crate::message::Message;
 use crate::redaction::Redaction;
-use crate::text::fitted;
+use crate::text::{fit, fitted};
 
 /// The most characters of a header.
 const HEADER_MAX: usize = 150;
@@ -38,6 +38,11 @@ impl Slack {
     /// A webhook at `url`.
     pub(crate) fn new(client: Client, url: Url, redaction: Redaction) -> Self {
         Self { client, url, redaction }
+    }
+
+    /// Whether a message of these lines is whole: all of it is in the section, too.
+    pub(crate) fn holds(lines: &[String]) -> bool {
+        fit(lines, SECTION_MAX, char::len_utf16)
     }
 
     /// Posts the message.

@@ -38,10 +38,11 @@ impl Desk {
     /// [`Fault::Usage`] for what can't work as configured, [`Fault::Unreachable`] where Redis does not answer.
     async fn open(args: &GlobalArgs) -> Result<Self> {
         let mut config = args.load()?;
-        let roster = Roster::open(&mut config, &mut Surroundings::default())?;
-        let target = RedisTarget::new(&config.redis)?;
-        let link = Link::new(target.clone(), config.redis.keys.delivery(""), RedisMetrics::new());
-        let keys = QueueKeys::new(config.redis.keys.clone());
+        let redis = config.redis.clone();
+        let roster = Roster::open(&mut config, &redis, &mut Surroundings::default())?;
+        let target = RedisTarget::new(&redis)?;
+        let link = Link::new(target.clone(), redis.keys.delivery(""), RedisMetrics::new());
+        let keys = QueueKeys::new(redis.keys.clone());
         drop(target.connect_once(&keys.disabled()).await?);
         Ok(Self { target, link: Arc::new(link), keys, recipients: roster.recipients })
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use candlewire_testkit::wait::PATIENCE;
 use candlewire_testkit::webhook_receiver::Received;
-use candlewire_testkit::{Answer, BotApi, WebhookReceiver};
+use candlewire_testkit::{Answer, BotAnswer, BotApi, WebhookReceiver};
 use serde_json::Value;
 
 use crate::bench::{Bench, Draft, QUICK};
@@ -157,6 +157,49 @@ async fn the_pace_of_a_chat_is_kept_by_all_notifiers_together() -> Result<()> {
     }
     one.stop().await?;
     two.stop().await
+}
+
+/// What one message has no room for is told by the next.
+#[tokio::test]
+async fn a_digest_leaves_nothing_out() -> Result<()> {
+    let bench = Bench::start().await?;
+    let discord = WebhookReceiver::start(None).await?;
+    bench.configure(QUICK, &[service("discord", &discord, "digest = true")])?;
+    for number in 1..=40 {
+        let strategy = "binance-majors-golden-cross-ema50-ema200";
+        bench.publish_draft(&Draft { strategy, ..Draft::new(number) }).await?;
+    }
+    let notifier = bench.run().await?;
+    notifier.counted("candlewire_deliveries_total", &[("outcome", "delivered")], 40.0).await?;
+    let posted = discord.requests();
+    let mut told = 0;
+    for request in &posted {
+        let body = json(request)?;
+        let content = body["content"].as_str().context("content")?.to_owned();
+        let lines = content.matches("BTCUSDT 1h").count();
+        ensure!(content.encode_utf16().count() <= 2_000, "{content}");
+        ensure!(!content.contains("signals") || content.contains(&format!("{lines} signals")), "{content}");
+        told += lines;
+    }
+    ensure!(told == 40 && posted.len() < 15, "{told} told in {} messages", posted.len());
+    notifier.stop().await
+}
+
+#[tokio::test]
+async fn a_digest_that_is_refused_is_told_one_by_one() -> Result<()> {
+    let bench = Bench::start().await?;
+    let api = BotApi::start(TOKEN).await?;
+    bench.configure(QUICK, &[chat(&api, 42, "digest = true")])?;
+    for number in 1..=12 {
+        bench.publish(number).await?;
+    }
+    // The first may come alone, as it may have been queued alone.
+    api.answer_next([BotAnswer::refusal(400, "Bad Request: message is too long")]);
+    let notifier = bench.run().await?;
+    let sent = api.wait_for(11, PATIENCE).await?;
+    ensure!(sent.iter().all(|sent| !sent.text.starts_with("📋")), "{sent:?}");
+    notifier.counted("candlewire_deliveries_total", &[("outcome", "delivered")], 12.0).await?;
+    notifier.stop().await
 }
 
 #[tokio::test]

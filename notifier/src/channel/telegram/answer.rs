@@ -22,7 +22,6 @@ pub(crate) enum Judgement {
 
 #[derive(Debug, Deserialize)]
 struct Reply {
-    #[serde(default)]
     description: String,
     #[serde(default)]
     parameters: Parameters,
@@ -115,9 +114,10 @@ mod tests {
 
     #[test]
     fn a_foreign_page_disables_nobody() {
-        let answer =
-            Answer { status: StatusCode::FORBIDDEN, retry_after: None, body: b"<html>captive portal</html>".to_vec() };
-        let judged = judge(&answer, &Redaction::default());
-        assert!(matches!(judged, Judgement::Failed(DeliverError::Answered { status: 403, .. })), "{judged:?}");
+        for page in ["<html>captive portal</html>", r#"{"message":"Forbidden"}"#, "{}", ""] {
+            let answer = Answer { status: StatusCode::FORBIDDEN, retry_after: None, body: page.into() };
+            let judged = judge(&answer, &Redaction::default());
+            assert!(matches!(judged, Judgement::Failed(DeliverError::Answered { status: 403, .. })), "{judged:?}");
+        }
     }
 }

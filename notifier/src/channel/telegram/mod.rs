@@ -17,7 +17,7 @@ use crate::chart::{Charts, NoPicture};
 use crate::failure::DeliverError;
 use crate::http::Deadline;
 use crate::message::{Content, Message, Picture};
-use crate::text::fitted;
+use crate::text::{fit, fitted};
 use answer::Judgement;
 pub(crate) use call::Bot;
 use call::Destination;
@@ -65,6 +65,11 @@ impl Telegram {
         Self { bot, address, current, has_moved, charts }
     }
 
+    /// Whether a message of these lines is whole.
+    pub(crate) fn holds(lines: &[String]) -> bool {
+        fit(lines, TEXT_MAX, char::len_utf16)
+    }
+
     /// The chat's id as configured.
     pub(crate) fn configured_chat(&self) -> &str {
         &self.address.chat
@@ -101,7 +106,7 @@ impl Telegram {
         let lines = message.lines();
         let to = self.destination(message.is_silent, None);
         let late = match (message.picture, message.content) {
-            (Picture::Ready(png), _) if units(&lines) <= CAPTION_MAX => {
+            (Picture::Ready(png), _) if fit(&lines, CAPTION_MAX, char::len_utf16) => {
                 match self.send_photo(&to, &lines, png, deadline).await? {
                     None => return Ok(None),
                     Some(refusal) => tracing::debug!("a picture is refused, the text goes without: {refusal}"),
@@ -202,10 +207,6 @@ impl Telegram {
             Judgement::Failed(error) => Err(error),
         }
     }
-}
-
-fn units(lines: &[String]) -> usize {
-    lines.iter().map(|line| line.encode_utf16().count() + 1).sum()
 }
 
 /// The first line bold, and everything escaped.

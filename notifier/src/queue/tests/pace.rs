@@ -1,5 +1,7 @@
 //! Windows that all notifiers share.
 
+use candlewire_common::time::UnixMillis;
+
 use super::*;
 
 fn window(count: u32, span_ms: u64) -> Window {
@@ -49,5 +51,20 @@ async fn a_way_that_is_closed_lets_nothing_through_and_memory_may_be_short() -> 
     // The token is part of no key.
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut bench.server.connection().await?).await?;
     ensure!(keys.len() == 2 && keys.iter().all(|key| !key.contains("token")), "{keys:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_closes_nothing() -> Result<()> {
+    let bench = Bench::start().await?;
+    let windows = [window(1, 1_000)];
+    let pace = bench.queue("one", "")?.pace(&windows).context("no pace")?;
+    let ahead = UnixMillis::now().0 + 3_600_000;
+    let mut connection = bench.server.connection().await?;
+    ensure!(matches!(pace.take().await?, Permit::Given { .. }));
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*:pace:*").query_async(&mut connection).await?;
+    redis::cmd("LSET").arg(&keys[0]).arg(0).arg(ahead).exec_async(&mut connection).await?;
+    ensure!(matches!(pace.take().await?, Permit::Given { .. }), "closed until the clock has caught up");
+    ensure!(matches!(pace.take().await?, Permit::Wait(_)));
     Ok(())
 }
