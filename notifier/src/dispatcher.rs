@@ -29,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(3);
 /// For how long alerts go one by one after a digest was refused.
 const ONE_BY_ONE: Duration = Duration::from_mins(10);
+/// How often dead letters that are too old are removed.
+const TRIM_EVERY: Duration = Duration::from_mins(10);
 /// How many pictures may be late at once; more are left out.
 const LATE_AT_ONCE: usize = 4;
 /// How long attempts under way have after a stop. Those that need longer are made again after their lease.
@@ -47,6 +49,8 @@ pub(crate) struct Dispatcher {
     late: JoinSet<()>,
     /// Until when free places are gathered, since the last look found as many alerts due as there was room for.
     gather_until: Option<Instant>,
+    /// When dead letters that are too old were last removed.
+    trimmed: Option<Instant>,
     /// Until when no digest is made, since one was refused.
     one_by_one_until: Option<Instant>,
     /// Until when the recipient's pace allows no message.
@@ -65,6 +69,7 @@ impl Dispatcher {
             turns: Turns::default(),
             late: JoinSet::new(),
             gather_until: None,
+            trimmed: None,
             one_by_one_until: None,
             paused_until: None,
         }
@@ -128,7 +133,7 @@ impl Dispatcher {
         let trouble = Trouble::new("take alerts from the queue");
         let (mut delays, mut tries) = (backoff::redis(), trouble.tries());
         while !stop.is_cancelled() {
-            let look_in = match self.start_due().await {
+            let look_in = match self.turn().await {
                 Ok(look_in) => {
                     (delays, tries) = (backoff::redis(), trouble.tries());
                     look_in
@@ -145,6 +150,15 @@ impl Dispatcher {
                 () = sleep(look_in) => {}
             }
         }
+    }
+
+    /// Does what is to be done now. Answers when to look again.
+    async fn turn(&mut self) -> Result<Duration, RedisError> {
+        if self.trimmed.is_none_or(|at| at.elapsed() > TRIM_EVERY) {
+            self.attempts.queue.trim_dead().await?;
+            self.trimmed = Some(Instant::now());
+        }
+        self.start_due().await
     }
 
     /// Starts attempts for due jobs, as many as may run. Answers when to look again.

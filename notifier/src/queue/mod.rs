@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candlewire_common::keys::Keys;
+use candlewire_common::time::UnixMillis;
 use redis::RedisError;
 use serde::Deserialize;
 
@@ -128,6 +129,11 @@ pub(crate) const TURN: Duration = Duration::from_secs(2);
 /// The most alerts of a digest.
 const DIGEST_MAX: usize = 25;
 
+/// From when on dead letters are kept, in Unix ms.
+fn oldest_kept(retention: Duration) -> i64 {
+    UnixMillis::now().0.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX)).max(0)
+}
+
 /// The queue of one recipient.
 #[derive(Clone)]
 pub(crate) struct Queue {
@@ -222,6 +228,12 @@ impl Queue {
         args.extend(self.terms.breaker.args());
         args.extend(settlement.args(&self.recipient, &self.fingerprint, self.terms.dead_retention));
         self.link.call(&SETTLE.call(keys, args)).await
+    }
+
+    /// Removes dead letters that are older than they are kept.
+    pub(crate) async fn trim_dead(&self) -> Result<(), RedisError> {
+        let oldest = oldest_kept(self.terms.dead_retention);
+        self.link.run(redis::cmd("XTRIM").arg(self.keys.dead(&self.recipient)).arg("MINID").arg(oldest)).await
     }
 
     /// The id that replaced a chat's, if it moved.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use candlewire_common::time::UnixMillis;
 use serde_json::json;
 
+use super::oldest_kept;
+
 /// What a dead letter has beside the alert's own fields: the last answer,
 pub(super) const ANSWER: &str = "answer";
 /// how many attempts were made,
@@ -86,7 +88,7 @@ impl Settlement {
                 u8::from(*in_doubt).to_string(),
             ],
             Self::Dead { answer, attempts, in_doubt, disables } => {
-                let oldest = now.0.saturating_sub(i64::try_from(dead_retention.as_millis()).unwrap_or(i64::MAX)).max(0);
+                let oldest = oldest_kept(dead_retention);
                 let note = json!({ "fingerprint": fingerprint, "reason": answer, "at": now.0 });
                 let note = if *disables { note.to_string() } else { String::new() };
                 let mut args = vec!["dead".to_owned(), oldest.to_string(), recipient.to_owned(), note];

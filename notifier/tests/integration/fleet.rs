@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use candlewire_testkit::wait::PATIENCE;
-use candlewire_testkit::{Answer, WebhookReceiver};
+use candlewire_testkit::{Answer, BotApi, WebhookReceiver, eventually};
 
 use crate::bench::{Bench, Draft, QUICK, SECRET, webhook};
+use crate::people::{TOKEN, chat};
 
 #[tokio::test]
 async fn two_notifiers_share_the_work_without_sending_twice() -> Result<()> {
@@ -55,6 +56,30 @@ async fn alerts_of_a_series_keep_their_order_whoever_sends_them() -> Result<()> 
         let seen: Vec<&str> = arrived.iter().copied().filter(|id| expected.iter().any(|known| known == id)).collect();
         ensure!(seen == expected, "{}: {seen:?}", SERIES[series as usize]);
     }
+    one.stop().await?;
+    two.stop().await
+}
+
+/// The series is the other's, and so is the whole burst: whoever has to wait does so.
+#[tokio::test]
+async fn a_notifier_that_has_to_wait_asks_redis_for_little() -> Result<()> {
+    let bench = Bench::start().await?;
+    let api = BotApi::start(TOKEN).await?;
+    bench.configure(QUICK, &[chat(&api, 42, "digest = true")])?;
+    for number in 1..=60 {
+        bench.publish(number).await?;
+    }
+    let (one, two) = (bench.run().await?, bench.run().await?);
+    let told = eventually(PATIENCE, async || {
+        let told: usize = api.messages().iter().map(|sent| sent.text.matches("BTCUSDT 1h").count()).sum();
+        if told == 60 { Ok(()) } else { Err(format!("{told} of 60 told")) }
+    });
+    told.await?;
+    let stats: String = bench.ask("INFO commandstats").await?;
+    let calls =
+        stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")?.split(',').next()?.parse().ok());
+    // Two for each alert, and some for each of the few seconds.
+    ensure!(calls.is_some_and(|calls: u64| calls < 600), "{calls:?} calls of scripts");
     one.stop().await?;
     two.stop().await
 }

@@ -57,7 +57,7 @@ async fn one_look_is_let_through_and_its_outcome_decides() -> Result<()> {
     queue.settle(&probe, &later(&probe), &failed()).await?;
     // It stays open for longer, though not for ever longer.
     let Gate::Open(until) = bench.situation("desk", "").await?.gate else { anyhow::bail!("closed by a failure") };
-    ensure!(until.since(candlewire_common::time::UnixMillis::now()) > Duration::from_millis(210));
+    ensure!(until.since(UnixMillis::now()) > Duration::from_millis(210));
     // What was taken together is let through together; one success is enough.
     let mut probes = Vec::new();
     let taken = candlewire_testkit::eventually(candlewire_testkit::wait::PATIENCE, async || {

@@ -84,3 +84,34 @@ async fn what_is_no_alert_stays_and_stops_nothing() -> Result<()> {
     ensure!(bench.ask::<u64>("XLEN", bench.keys().dead("desk")).await? == 1);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_older_than_it_is_kept_goes() -> Result<()> {
+    let bench = Bench::start().await?;
+    let queue = bench.patient_queue("desk")?;
+    let mut connection = bench.server.connection().await?;
+    for id in ["1-0", "2-0"] {
+        redis::cmd("XADD")
+            .arg(bench.keys().dead("desk"))
+            .arg(id)
+            .arg("id")
+            .arg("sig_0")
+            .exec_async(&mut connection)
+            .await?;
+    }
+    bench.enqueue(&["desk"]).await?;
+    let letters = async || bench.ask::<u64>("XLEN", bench.keys().dead("desk")).await;
+    queue.trim_dead().await?;
+    ensure!(letters().await? == 0);
+    redis::cmd("XADD")
+        .arg(bench.keys().dead("desk"))
+        .arg("*")
+        .arg("id")
+        .arg("sig_1")
+        .exec_async(&mut connection)
+        .await?;
+    give_up(&bench, &queue, false).await?;
+    queue.trim_dead().await?;
+    ensure!(letters().await? == 2);
+    Ok(())
+}
