@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use candlewire_common::backoff;
+use candlewire_common::connection::describe;
 use candlewire_common::time::UnixMillis;
 use redis::RedisError;
 use tokio::sync::Notify;
@@ -155,8 +156,11 @@ impl Dispatcher {
     /// Does what is to be done now. Answers when to look again.
     async fn turn(&mut self) -> Result<Duration, RedisError> {
         if self.trimmed.is_none_or(|at| at.elapsed() > TRIM_EVERY) {
-            self.attempts.queue.trim_dead().await?;
             self.trimmed = Some(Instant::now());
+            // No alert waits for that: where it can't be done now, it is next time.
+            if let Err(error) = self.attempts.queue.trim_dead().await {
+                tracing::debug!("dead letters are not trimmed: {}", describe(&error));
+            }
         }
         self.start_due().await
     }
