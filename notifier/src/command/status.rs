@@ -10,6 +10,7 @@ use super::Desk;
 use super::table::{ago, print, print_json};
 use crate::queue::{Gate, Situation, Survey};
 use crate::recipient::Recipient;
+use crate::text::plain;
 
 const HEADINGS: [&str; 8] = ["RECIPIENT", "KIND", "WAITING", "OLDEST", "DEAD", "LAST SUCCESS", "BREAKER", "LAST ERROR"];
 
@@ -17,7 +18,8 @@ const HEADINGS: [&str; 8] = ["RECIPIENT", "KIND", "WAITING", "OLDEST", "DEAD", "
 #[derive(Serialize)]
 struct Shown<'a> {
     recipient: &'a str,
-    kind: &'a str,
+    /// `null` for what is left of a recipient that is not configured any more.
+    kind: Option<&'static str>,
     waiting: u64,
     oldest: Option<String>,
     dead: u64,
@@ -30,7 +32,15 @@ struct Shown<'a> {
     disabled: Option<&'a str>,
 }
 
-/// Shows all recipients.
+/// Whom a row is about.
+enum Subject<'a> {
+    /// A recipient.
+    Configured(&'a Recipient),
+    /// What is left of one that is not configured any more.
+    Left(String),
+}
+
+/// Shows all recipients, and what is left of former ones.
 ///
 /// # Errors
 ///
@@ -38,17 +48,20 @@ struct Shown<'a> {
 pub(crate) async fn run(args: &GlobalArgs, json: bool) -> Result<Outcome> {
     let desk = Desk::open(args).await?;
     let survey = Survey { keys: &desk.keys, link: &desk.link };
-    let names: Vec<(&str, &str)> =
-        desk.recipients.iter().map(|recipient| (recipient.name(), recipient.fingerprint.as_str())).collect();
+    let mut all: Vec<Subject<'_>> = desk.recipients.iter().map(|recipient| Subject::Configured(recipient)).collect();
+    let found = survey.names().await.map_err(|error| desk.fault(&error))?;
+    let is_new = |name: &String| !desk.recipients.iter().any(|recipient| recipient.name() == name);
+    all.extend(found.into_iter().filter(is_new).map(Subject::Left));
+    let names: Vec<(&str, &str)> = all.iter().map(|subject| (subject.name(), subject.fingerprint())).collect();
     let situations = survey.look(&names).await.map_err(|error| desk.fault(&error))?;
     let now = UnixMillis::now();
     let mut rows = Vec::with_capacity(situations.len());
-    for (recipient, situation) in desk.recipients.iter().zip(situations) {
-        let oldest = survey.oldest(recipient.name()).await.map_err(|error| desk.fault(&error))?;
+    for (subject, situation) in all.iter().zip(situations) {
+        let oldest = survey.oldest(subject.name()).await.map_err(|error| desk.fault(&error))?;
         if json {
-            print_json(&shown(recipient, &situation, oldest, now))?;
+            print_json(&shown(subject, &situation, oldest, now))?;
         } else {
-            rows.push(row(recipient, &situation, oldest, now));
+            rows.push(row(subject, &situation, oldest, now));
         }
     }
     if !json {
@@ -57,8 +70,38 @@ pub(crate) async fn run(args: &GlobalArgs, json: bool) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+impl Subject<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Configured(recipient) => recipient.name(),
+            Self::Left(name) => name,
+        }
+    }
+
+    fn fingerprint(&self) -> &str {
+        match self {
+            Self::Configured(recipient) => &recipient.fingerprint,
+            Self::Left(_) => "",
+        }
+    }
+
+    fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Configured(recipient) => Some(recipient.channel.kind()),
+            Self::Left(_) => None,
+        }
+    }
+
+    fn held_until(&self, now: UnixMillis) -> Option<UnixMillis> {
+        match self {
+            Self::Configured(recipient) => recipient.held_until(now),
+            Self::Left(_) => None,
+        }
+    }
+}
+
 fn shown<'a>(
-    recipient: &'a Recipient,
+    subject: &'a Subject<'_>,
     situation: &'a Situation,
     oldest: Option<UnixMillis>,
     now: UnixMillis,
@@ -66,8 +109,8 @@ fn shown<'a>(
     let time = |time: Option<UnixMillis>| time.map(UnixMillis::rfc3339);
     let error = situation.last_error.as_ref();
     Shown {
-        recipient: recipient.name(),
-        kind: recipient.channel.kind(),
+        recipient: subject.name(),
+        kind: subject.kind(),
         waiting: situation.depth,
         oldest: time(oldest),
         dead: situation.dead,
@@ -83,7 +126,7 @@ fn shown<'a>(
             Gate::Open(until) => Some(until.rfc3339()),
             _ => None,
         },
-        quiet_until: time(recipient.held_until(now)),
+        quiet_until: time(subject.held_until(now)),
         disabled: match &situation.gate {
             Gate::Disabled { reason, .. } => Some(reason),
             _ => None,
@@ -91,8 +134,9 @@ fn shown<'a>(
     }
 }
 
-fn row(recipient: &Recipient, situation: &Situation, oldest: Option<UnixMillis>, now: UnixMillis) -> Vec<String> {
+fn row(subject: &Subject<'_>, situation: &Situation, oldest: Option<UnixMillis>, now: UnixMillis) -> Vec<String> {
     let breaker = match &situation.gate {
+        _ if subject.kind().is_none() => "not configured".to_owned(),
         Gate::Closed { failures: 0 } => "closed".to_owned(),
         Gate::Closed { failures: 1 } => "closed, 1 failure".to_owned(),
         Gate::Closed { failures } => format!("closed, {failures} failures"),
@@ -101,15 +145,15 @@ fn row(recipient: &Recipient, situation: &Situation, oldest: Option<UnixMillis>,
         Gate::Disabled { is_former: false, .. } => "disabled".to_owned(),
         Gate::Disabled { is_former: true, .. } => "disabled under another configuration".to_owned(),
     };
-    let quiet = recipient.held_until(now).map(|until| format!("{breaker}, quiet until {}", until.rfc3339()));
+    let quiet = subject.held_until(now).map(|until| format!("{breaker}, quiet until {}", until.rfc3339()));
     let error = match (&situation.gate, &situation.last_error) {
         (Gate::Disabled { reason, .. }, _) => reason.clone(),
         (_, Some((at, text))) => format!("{}: {text}", ago(Some(*at), now)),
         (_, None) => "-".to_owned(),
     };
     vec![
-        recipient.name().to_owned(),
-        recipient.channel.kind().to_owned(),
+        plain(subject.name()),
+        subject.kind().unwrap_or("-").to_owned(),
         situation.depth.to_string(),
         ago(oldest, now),
         situation.dead.to_string(),

@@ -78,6 +78,11 @@ impl QueueKeys {
         self.0.delivery("moved-chats")
     }
 
+    /// The glob of all of them. No character of a prefix means anything else in one.
+    fn any(&self) -> String {
+        self.0.delivery("*")
+    }
+
     fn standing(&self, recipient: &str) -> String {
         self.0.delivery(&format!("standing:{recipient}"))
     }

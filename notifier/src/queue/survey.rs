@@ -1,6 +1,6 @@
 //! What Redis knows of recipients: what waits, since when, and how each stands.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use candlewire_common::time::{UnixMicros, UnixMillis};
 use redis::{RedisError, Value, from_redis_value};
@@ -12,6 +12,8 @@ use crate::link::Link;
 const LOOKED_AT: isize = 500;
 /// No alert is older than this, in Unix ms.
 const LONG_AGO_MS: i64 = 1_000_000_000;
+/// How many keys are walked through in one round trip.
+const SCANNED: usize = 1_000;
 /// How many recipients are looked at in one round trip.
 const AT_ONCE: usize = 50;
 
@@ -94,6 +96,27 @@ impl Survey<'_> {
             .zip(recipients)
             .map(|(answers, (_, fingerprint))| read(answers, fingerprint, now))
             .collect()
+    }
+
+    /// Finds the names under which alerts or dead letters are kept. Walks through all keys of the server: for commands.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`] of the first command that fails.
+    pub(crate) async fn names(&self) -> Result<BTreeSet<String>, RedisError> {
+        let kinds = [self.keys.due(""), self.keys.dead("")];
+        let (mut names, mut cursor) = (BTreeSet::new(), 0_u64);
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(self.keys.any()).arg("COUNT").arg(SCANNED);
+            let (next, found): (u64, Vec<String>) = self.link.run(&scan).await?;
+            let name = |key: &String| kinds.iter().find_map(|kind| key.strip_prefix(kind)).map(str::to_owned);
+            names.extend(found.iter().filter_map(name));
+            cursor = next;
+            if cursor == 0 {
+                return Ok(names);
+            }
+        }
     }
 
     /// Finds when the oldest alert that waits for a recipient was found.

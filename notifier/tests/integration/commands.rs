@@ -85,9 +85,14 @@ async fn status_shows_how_recipients_stand() -> Result<()> {
     ensure!(row[..3] == ["gone", "webhook", "1"] && row[4] == "1", "{status:#?}");
     ensure!(row[6..] == ["disabled", "410 Gone"], "{status:#?}");
     let json = lines(&bench, &["status", "--json"]).await?;
+    let desk_hook = desk;
     let (desk, gone): (Value, Value) = (serde_json::from_str(&json[0])?, serde_json::from_str(&json[1])?);
     ensure!(desk["waiting"] == 0 && desk["disabled"].is_null() && desk["last_success"].is_string(), "{desk}");
     ensure!(gone["waiting"] == 1 && gone["disabled"] == "410 Gone" && gone["oldest"].is_string(), "{gone}");
+    // What a former recipient has left is not out of sight.
+    bench.configure(QUICK, &[webhook("desk", &desk_hook)])?;
+    let status = lines(&bench, &["status"]).await?;
+    ensure!(cells(&status[2])[..3] == ["gone", "-", "1"] && status[2].contains("not configured"), "{status:#?}");
     notifier.stop().await
 }
 
