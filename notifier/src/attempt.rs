@@ -168,6 +168,7 @@ impl Attempts {
 
     /// Makes the attempt.
     async fn send(&self, mut jobs: Vec<Job>, outcome: &mut Outcome) -> Vec<Decided> {
+        jobs.sort_by_key(|job| job.signal.as_ref().ok().map(|signal| (signal.close_time(), signal.emitted_us)));
         let mut alerts: Vec<Alert> =
             jobs.iter().filter_map(|job| job.signal.as_ref().ok()).cloned().map(Alert::of).collect();
         // What a digest has no room for keeps its place.
@@ -176,7 +177,7 @@ impl Attempts {
         let left: Vec<Job> = jobs.drain(told.min(jobs.len())..).collect();
         let mut decided: Vec<Decided> = left.into_iter().map(|job| Decided::silently(job, Settlement::Back)).collect();
         // A repetition does without: the picture may have been what failed.
-        let is_first = jobs.iter().all(|job| job.attempts == 0 && !job.in_doubt);
+        let is_first = jobs.iter().all(|job| !job.in_doubt);
         let picture = match alerts.as_slice() {
             [alert] if is_first => self.recipient.channel.picture(&alert.signal).await,
             _ => Picture::Absent,

@@ -26,8 +26,9 @@ use crate::roster::Roster;
 use crate::schedule::Schedule;
 use crate::trouble::Trouble;
 
-/// How much longer than an attempt its lease lasts: settling it takes time, too.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// How long a job is held before that is to be renewed: as long as one whose notifier died, or that was taken by a command
+/// whose answer was lost, has to wait.
+const LEASE: Duration = Duration::from_secs(5);
 
 /// The tasks of all recipients.
 pub(crate) struct Deliveries {
@@ -180,11 +181,7 @@ impl Deliveries {
 
     fn attempts(&mut self, recipient: &Arc<Recipient>, roster: &Roster) -> Attempts {
         let delivery = &roster.delivery;
-        let terms = Terms {
-            lease: delivery.timeout + LEASE_MARGIN,
-            dead_retention: self.streams.dead,
-            breaker: Breaker::default(),
-        };
+        let terms = Terms { lease: LEASE, dead_retention: self.streams.dead, breaker: Breaker::default() };
         let queue = Queue::new(self.keys.clone(), Arc::clone(&self.link), recipient, self.holder.clone(), terms);
         let kind = recipient.channel.kind();
         Attempts {

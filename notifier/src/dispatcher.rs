@@ -30,6 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(3);
 /// For how long alerts go one by one after a digest was refused.
 const ONE_BY_ONE: Duration = Duration::from_mins(10);
+/// How often the leases of what is under way are renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How often dead letters that are too old are removed.
 const TRIM_EVERY: Duration = Duration::from_mins(10);
 /// How many pictures may be late at once; more are left out.
@@ -50,6 +52,8 @@ pub(crate) struct Dispatcher {
     late: JoinSet<()>,
     /// Until when free places are gathered, since the last look found as many alerts due as there was room for.
     gather_until: Option<Instant>,
+    /// When the leases of what is under way were last renewed.
+    renewed: Option<Instant>,
     /// When dead letters that are too old were last removed.
     trimmed: Option<Instant>,
     /// Until when no digest is made, since one was refused.
@@ -70,6 +74,7 @@ impl Dispatcher {
             turns: Turns::default(),
             late: JoinSet::new(),
             gather_until: None,
+            renewed: None,
             trimmed: None,
             one_by_one_until: None,
             paused_until: None,
@@ -161,6 +166,10 @@ impl Dispatcher {
             if let Err(error) = self.attempts.queue.trim_dead().await {
                 tracing::debug!("dead letters are not trimmed: {}", describe(&error));
             }
+        }
+        if !self.under_way.is_empty() && self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY) {
+            self.attempts.queue.renew(&self.under_way).await?;
+            self.renewed = Some(Instant::now());
         }
         self.start_due().await
     }

@@ -64,7 +64,8 @@ impl DeliverError {
     /// What an answer without success means where nothing else is known about the service.
     pub(crate) fn answered(answer: &Answer, redaction: &Redaction) -> Self {
         let body = String::from_utf8_lossy(&answer.body);
-        let text = redaction.show(&format!("{} {body}", answer.status));
+        let (status, reason) = (answer.status.as_u16(), answer.status.canonical_reason().unwrap_or_default());
+        let text = redaction.show(&format!("{status} {reason} {body}"));
         Self::Answered { status: answer.status.as_u16(), retry_after: answer.retry_after, text }
     }
 

@@ -29,6 +29,7 @@ scripts! {
     PRUNE = "prune.lua";
     ENABLE = "enable.lua";
     PACE = "pace.lua";
+    RENEW = "renew.lua";
     REDRIVE = "redrive.lua";
 }
 

@@ -38,7 +38,10 @@ pub(crate) struct Standing {
 impl Standing {
     /// Notes that the recipient was found disabled.
     pub(crate) fn disabled(&mut self, name: &str, why: &str) {
-        tracing::error!(recipient = name, "{name} is disabled until its configuration changes: {why}");
+        tracing::error!(
+            recipient = name,
+            "{name} is disabled until its configuration changes, or until `notifier enable {name}`: {why}"
+        );
         (self.state, self.told) = (State::Disabled, State::Disabled);
     }
 

@@ -193,6 +193,6 @@ mod tests {
         signal.strategy = "a\u{1b}[2J\n{{ id }}".to_owned();
         let template = Template::read("{{ strategy }}\nsecond", &signal);
         let text = template.and_then(|template| template.render(&signal, signal.close_time()));
-        assert_eq!(text.as_deref(), Ok("a[2J{{ id }}\nsecond"));
+        assert_eq!(text.as_deref(), Ok("a[2J {{ id }}\nsecond"));
     }
 }

@@ -191,9 +191,16 @@ pub(crate) fn grouped(number: &str) -> String {
     text + fraction
 }
 
-/// Foreign text without characters that can't be seen, shortened.
+/// Foreign text in one line, without characters that can't be seen, shortened.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().filter(|&c| !is_unseen(c)).take(FIELD_MAX).collect()
+    let seen = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|&c| !is_unseen(c));
+    let mut plain: String = seen.take(FIELD_MAX + 1).collect();
+    plain.truncate(plain.trim_end().len());
+    if let Some((cut, _)) = plain.char_indices().nth(FIELD_MAX) {
+        plain.truncate(plain[..cut].char_indices().next_back().map_or(0, |(last, _)| last));
+        plain.push('…');
+    }
+    plain
 }
 
 /// Whether a character is not seen and changes how others are: controls, and those that join, hide or turn text round.
@@ -263,7 +270,7 @@ mod tests {
             },
             Duration::ZERO,
         );
-        assert!(text.headline.contains(" · a[2Jbxxx") && text.headline.ends_with(" · n/a"), "{}", text.headline);
+        assert!(text.headline.contains(" · a[2J bxxx") && text.headline.ends_with(" · n/a"), "{}", text.headline);
         assert!(text.headline.chars().count() < 200);
     }
 

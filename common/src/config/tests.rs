@@ -191,7 +191,7 @@ fn what_a_recipient_of_one_kind_may_have_is_refused_for_another() {
         (
             "slack",
             format!("{url}quiet_hours = \"22:00-07:00\"\nquiet = \"silent\""),
-            "recipients[0].quiet = \"silent\": a recipient of kind \"slack\" has no such way",
+            "recipients[0].quiet = \"silent\": not for recipients of kind \"slack\": they can be \"hold\" or \"digest\"",
         ),
         ("telegram", format!("{chat}template = \"{}\"", "x".repeat(5_000)), "recipients[0].template = "),
     ] {

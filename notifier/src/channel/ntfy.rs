@@ -2,9 +2,10 @@
 
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
 use crate::failure::DeliverError;
-use crate::http::{self, Deadline};
+use crate::http::{self, Answer, Deadline};
 use crate::message::{Content, Message};
 use crate::redaction::Redaction;
 use crate::text::{fit, fitted};
@@ -49,7 +50,20 @@ impl Ntfy {
         }
         let answer = http::exchange(request, deadline).await;
         let answer = answer.map_err(|error| DeliverError::no_answer(&error, &self.redaction))?;
-        if answer.status.is_success() { Ok(()) } else { Err(DeliverError::answered(&answer, &self.redaction)) }
+        if answer.status.is_success() { Ok(()) } else { Err(judge(&answer, &self.redaction)) }
+    }
+}
+
+/// Where ntfy itself says that there is no access, no alert will ever be accepted.
+fn judge(answer: &Answer, redaction: &Redaction) -> DeliverError {
+    #[derive(Deserialize)]
+    struct Reply {
+        http: u16,
+    }
+    let is_own = serde_json::from_slice::<Reply>(&answer.body).is_ok_and(|reply| reply.http == answer.status.as_u16());
+    match DeliverError::answered(answer, redaction) {
+        DeliverError::Answered { status: 401 | 403, text, .. } if is_own => DeliverError::Closed(text),
+        error => error,
     }
 }
 
@@ -77,6 +91,19 @@ mod tests {
     use crate::alert::Alert;
     use crate::message::{Picture, Wording};
     use crate::sample;
+
+    #[test]
+    fn no_access_closes_a_topic() {
+        let judged = |status: u16, body: &str| {
+            let status = reqwest::StatusCode::from_u16(status).unwrap();
+            judge(&Answer { status, retry_after: None, body: body.into() }, &Redaction::default())
+        };
+        let forbidden =
+            r#"{"code":40301,"http":403,"error":"forbidden","link":"https://ntfy.sh/docs/publish/#authentication"}"#;
+        assert!(matches!(judged(403, forbidden), DeliverError::Closed(text) if text.contains("forbidden")));
+        assert!(matches!(judged(403, "<html>"), DeliverError::Answered { status: 403, .. }));
+        assert!(matches!(judged(429, r#"{"http":429}"#), DeliverError::Answered { status: 429, .. }));
+    }
 
     #[test]
     fn the_title_says_what_and_a_silent_message_has_a_low_priority() {

@@ -5,6 +5,7 @@
 //! the picture, and in which colour, is not decided here.
 
 use candlewire_common::candle::ClosedCandle;
+use candlewire_common::decimal::Decimal;
 use candlewire_common::indicator::{Indicator, IndicatorSpec, Line, Output, Reading, Sample, Unit, Units, Window};
 use candlewire_common::signal::{Direction, Signal};
 use candlewire_common::strategy::Strategy;
@@ -42,6 +43,8 @@ pub(super) struct Chart {
     pub(super) scale: u8,
     /// The candles, oldest first; the last one crossed. At least two.
     pub(super) bars: Vec<Bar>,
+    /// Whether the last of them closed at the crossing's price: else that is not marked.
+    pub(super) has_price: bool,
     /// The averages.
     pub(super) traces: Vec<Trace>,
     /// Stop and target.
@@ -123,9 +126,9 @@ impl Chart {
         strategy: Option<&Strategy>,
         candles: &[ClosedCandle],
     ) -> Result<Self, NoPicture> {
-        if candles.last().is_none_or(|last| last.open_time() != signal.open_time) {
+        let Some(last) = candles.last().filter(|last| last.open_time() == signal.open_time) else {
             return Err(NoPicture::NotInHistory);
-        }
+        };
         if candles.len() < SHOWN_MIN {
             return Err(NoPicture::TooFew);
         }
@@ -143,6 +146,7 @@ impl Chart {
             closed: signal.close_time(),
             step: signal.series.timeframe().millis(),
             scale: shown.iter().map(ClosedCandle::price_scale).max().unwrap_or(0),
+            has_price: signal.price.parse().is_ok_and(|price: Decimal| is_same(price, last.close())),
             bars: shown.iter().map(Bar::of).collect(),
             traces: traces.collect(),
             levels: levels.collect(),
@@ -189,6 +193,12 @@ impl Role {
             Self::Slow => strategy.slow,
         }
     }
+}
+
+/// Whether two decimals are the same number, however they are written.
+fn is_same(one: Decimal, other: Decimal) -> bool {
+    let scale = one.scale().max(other.scale());
+    one.ticks(scale).is_some_and(|ticks| other.ticks(scale) == Some(ticks))
 }
 
 /// Whether a line is on the scale of the price.

@@ -149,7 +149,8 @@ impl Frame {
         let pen = Pen { size: LABEL_SIZE, colour: FAINT };
         let (last, half) = (self.x(self.bars.saturating_sub(1)), self.slot * 0.5);
         canvas.fill(Area { left: last - half, top, right: last + half, bottom }, BAND)?;
-        let taken = chart.bars.last().map(|bar| self.y_within(bar.close, LABEL_HEIGHT / 2.0));
+        let taken =
+            chart.bars.last().filter(|_| chart.has_price).map(|bar| self.y_within(bar.close, LABEL_HEIGHT / 2.0));
         let mut written = String::new();
         for price in &self.labels {
             let y = self.y(*price);
@@ -263,7 +264,7 @@ impl Frame {
     }
 
     fn last_price(&self, canvas: &mut Canvas, chart: &Chart) -> Result<(), DrawError> {
-        let Some(bar) = chart.bars.last() else { return Ok(()) };
+        let Some(bar) = chart.bars.last().filter(|_| chart.has_price) else { return Ok(()) };
         let y = self.y_within(bar.close, LABEL_HEIGHT / 2.0);
         let (left, half) = (self.plot.right + 1.0, LABEL_HEIGHT / 2.0 + 2.0);
         canvas.dashes(Place { x: self.x(self.bars - 1), y }, self.plot.right, 2.0, colour(bar))?;

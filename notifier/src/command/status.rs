@@ -1,5 +1,7 @@
 //! `notifier status`: how the recipients stand.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use candlewire_common::cli::GlobalArgs;
 use candlewire_common::exit::Outcome;
@@ -7,12 +9,15 @@ use candlewire_common::time::UnixMillis;
 use serde::Serialize;
 
 use super::Desk;
-use super::table::{ago, print, print_json};
+use super::table::{ago, in_words, print, print_json};
 use crate::queue::{Gate, Situation, Survey};
 use crate::recipient::Recipient;
 use crate::text::plain;
 
 const HEADINGS: [&str; 8] = ["RECIPIENT", "KIND", "WAITING", "OLDEST", "DEAD", "LAST SUCCESS", "BREAKER", "LAST ERROR"];
+
+/// A next attempt that is nearer than this is not told.
+const SOON: Duration = Duration::from_secs(2);
 
 /// What programs are told of a recipient.
 #[derive(Serialize)]
@@ -140,10 +145,15 @@ fn row(subject: &Subject<'_>, situation: &Situation, oldest: Option<UnixMillis>,
         Gate::Closed { failures: 0 } => "closed".to_owned(),
         Gate::Closed { failures: 1 } => "closed, 1 failure".to_owned(),
         Gate::Closed { failures } => format!("closed, {failures} failures"),
-        Gate::Open(until) => format!("open for {} s", until.since(now).as_secs()),
+        Gate::Open(until) => format!("open, {} s left", until.since(now).as_secs()),
         Gate::HalfOpen => "half-open".to_owned(),
         Gate::Disabled { is_former: false, .. } => "disabled".to_owned(),
         Gate::Disabled { is_former: true, .. } => "disabled under another configuration".to_owned(),
+    };
+    let next = situation.next_due.filter(|due| due.since(now) > SOON && matches!(situation.gate, Gate::Closed { .. }));
+    let breaker = match next {
+        Some(due) => format!("{breaker}, next try in {}", in_words(due.since(now))),
+        None => breaker,
     };
     let quiet = subject.held_until(now).map(|until| format!("{breaker}, quiet until {}", until.rfc3339()));
     let error = match (&situation.gate, &situation.last_error) {

@@ -1,6 +1,7 @@
 //! How the commands show what they found: a table for people, or an object a line for programs.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use candlewire_common::time::UnixMillis;
@@ -42,6 +43,10 @@ pub(super) fn print_json(object: &impl Serialize) -> Result<()> {
 /// How long ago something was, as people read it.
 pub(super) fn ago(time: Option<UnixMillis>, now: UnixMillis) -> String {
     let Some(time) = time else { return "-".to_owned() };
-    let passed = now.since(time);
-    if passed.as_secs() < 60 { format!("{} s ago", passed.as_secs()) } else { format!("{} ago", span(passed)) }
+    format!("{} ago", in_words(now.since(time)))
+}
+
+/// A span as people read it, with seconds where it is short.
+pub(super) fn in_words(passed: Duration) -> String {
+    if passed.as_secs() < 60 { format!("{} s", passed.as_secs()) } else { span(passed) }
 }

@@ -39,6 +39,7 @@ impl Enqueue {
         for chunk in recipients.chunks(RECIPIENTS_MAX) {
             let mut keys = vec![self.keys.alert(id), self.keys.seen(id)];
             keys.extend(chunk.iter().map(|name| self.keys.due(name)));
+            keys.extend(chunk.iter().map(|name| self.keys.dead(name)));
             let remembered = self.remembered.as_secs();
             let mut args = vec![id.to_owned(), delay.as_millis().to_string(), remembered.to_string(), found(entry)];
             args.extend(chunk.iter().map(|&name| name.to_owned()));

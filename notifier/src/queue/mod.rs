@@ -39,7 +39,7 @@ pub(crate) use survey::{Gate, Situation, Survey};
 
 use crate::link::Link;
 use crate::recipient::Recipient;
-use crate::script::{OPEN, SETTLE, TAKE};
+use crate::script::{OPEN, RENEW, SETTLE, TAKE};
 
 /// The names of the queues' keys.
 #[derive(Clone, Debug)]
@@ -154,7 +154,7 @@ pub(crate) struct Queue {
 /// What holds for all queues.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
-    /// How long a job is held for an attempt.
+    /// How long a job is held for an attempt before that is to be renewed.
     pub(crate) lease: Duration,
     /// How long dead letters are kept.
     pub(crate) dead_retention: Duration,
@@ -211,6 +211,14 @@ impl Queue {
         ];
         args.extend(under_way.iter().flat_map(|(id, token)| [id.clone(), token.to_string()]));
         self.link.call(&TAKE.call(keys, args)).await
+    }
+
+    /// Renews the leases of jobs whose attempts are `under_way`, by id with their tokens.
+    pub(crate) async fn renew(&self, under_way: &HashMap<String, u64>) -> Result<(), RedisError> {
+        let keys = [self.keys.due(&self.recipient), self.keys.jobs(&self.recipient)];
+        let mut args = vec![self.terms.lease.as_millis().to_string()];
+        args.extend(under_way.iter().flat_map(|(id, token)| [id.clone(), token.to_string()]));
+        self.link.call::<i64>(&RENEW.call(keys, args)).await.map(drop)
     }
 
     /// Settles a job, and notes what the recipient did. Answers whether it was still the caller's to settle.

@@ -5,7 +5,7 @@ use candlewire_testkit::wait::PATIENCE;
 use candlewire_testkit::{Answer, WebhookReceiver, eventually};
 use reqwest::StatusCode;
 
-use crate::bench::{Bench, Notifier, QUICK, SECRET, webhook};
+use crate::bench::{Bench, Draft, Notifier, QUICK, SECRET, webhook};
 
 async fn delivered(notifier: &Notifier, count: f64) -> Result<()> {
     notifier.counted("candlewire_deliveries_total", &[("outcome", "delivered")], count).await
@@ -86,4 +86,28 @@ async fn a_note_that_cannot_be_read_disables_nobody() -> Result<()> {
     let _set: i64 = bench.ask("HSET cw:{delivery}:disabled desk {damaged").await?;
     bench.publish(2).await?;
     delivered(&notifier, 2.0).await
+}
+
+/// Where its queue should be is something else: its alerts are kept, and those of others are delivered.
+#[tokio::test]
+async fn a_damaged_queue_loses_nothing_and_holds_up_nobody() -> Result<()> {
+    let bench = Bench::start().await?;
+    let (desk, other) = (WebhookReceiver::start(Some(SECRET)).await?, WebhookReceiver::start(Some(SECRET)).await?);
+    bench.configure(QUICK, &[webhook("desk", &desk), webhook("other", &other)])?;
+    let _ok: String = bench.ask("SET cw:{delivery}:due:desk damaged").await?;
+    let notifier = bench.run().await?;
+    let first = bench.publish(1).await?;
+    let second = Draft::new(2);
+    let _ok: String = bench.ask(&format!("SET cw:{{delivery}}:alert:{} damaged", second.id())).await?;
+    bench.publish_draft(&second).await?;
+    other.wait_for(2, PATIENCE).await?;
+    bench.until("XLEN cw:{delivery}:dead:desk", 2).await?;
+    ensure!(bench.pending().await? == 0 && desk.received() == 0);
+    let _deleted: i64 = bench.ask("DEL cw:{delivery}:due:desk").await?;
+    let list = bench.command().args(["dead", "list", "desk"]).run_to_end(PATIENCE).await?;
+    ensure!(list.stdout.contains(&first) && list.stdout.contains("its queue is damaged: WRONGTYPE"), "{}", list.stdout);
+    let redriven = bench.command().args(["dead", "redrive", "desk"]).run_to_end(PATIENCE).await?;
+    ensure!(redriven.stdout == "desk: 2 alerts queued again\n", "{redriven:?}");
+    desk.wait_for(2, PATIENCE).await?;
+    notifier.stop().await
 }

@@ -111,7 +111,14 @@ async fn a_bot_that_was_thrown_out_is_disabled_without_giving_its_token_away() -
     let program = bench.command().args(["run", "--http", "127.0.0.1:0"]).env("RUST_LOG", "trace").spawn()?;
     bench.publish(1).await?;
     program
-        .wait_for_line(|line| line.contains("phone is disabled until its configuration changes: 403"), PATIENCE)
+        .wait_for_line(
+            |line| {
+                line.contains(
+                    "phone is disabled until its configuration changes, or until `notifier enable phone`: 403",
+                )
+            },
+            PATIENCE,
+        )
         .await?;
     bench.until("XLEN cw:{delivery}:dead:phone", 1).await?;
     let second = bench.publish(2).await?;

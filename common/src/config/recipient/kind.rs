@@ -122,6 +122,9 @@ impl RawRecipient {
         let api_key = key.child("api_base");
         let api_base = base_url(&api_key, Some(&self.api_base.unwrap_or(default)), &["http", "https"])?;
         let api_base = api_base.ok_or_else(|| api_key.problem("missing"))?;
+        if api_base.query().is_some() || api_base.fragment().is_some() {
+            return Err(api_key.problem("has a query: only scheme, host, port and path can be replaced"));
+        }
         let message_thread_id = self.message_thread_id.map(|thread| thread.0);
         let chart = self.chart.is_none_or(|chart| chart.0);
         Ok(RecipientKind::Telegram { bot_token, chat_id, message_thread_id, chart, api_base })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use crate::config::error::{Key, Problem};
@@ -10,6 +10,9 @@ use crate::time::UnixMillis;
 
 /// A longer stretch is not looked through for quiet hours: no alert is held for so long.
 const DAYS_MAX: usize = 400;
+
+/// No clock skips more at once, but for the days that some islands have skipped.
+const SKIPPED_MAX_MIN: i64 = 180;
 
 /// What becomes of alerts in quiet hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +86,11 @@ impl QuietHours {
         Some(utc.with_timezone(&self.zone).date_naive())
     }
 
-    /// The first instant at which the clocks show this, or, where they skip it, what they go on to.
+    /// The first instant at which the clocks show this, or, where they skip it, that at which they do.
     fn instant(&self, date: NaiveDate, time: NaiveTime) -> Option<UnixMillis> {
         let local = date.and_time(time);
-        let shown = |hours: i64| self.zone.from_local_datetime(&(local + chrono::TimeDelta::hours(hours))).earliest();
-        let instant = shown(0).or_else(|| shown(1))?;
+        let shown = |minutes: i64| self.zone.from_local_datetime(&(local + TimeDelta::minutes(minutes))).earliest();
+        let instant = (0..=SKIPPED_MAX_MIN).find_map(shown)?;
         Some(UnixMillis(instant.timestamp_millis()))
     }
 }
@@ -141,10 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_the_clocks_skip_is_an_hour_later() {
+    fn a_time_that_the_clocks_skip_is_when_they_do() {
         let skipped = quiet("02:30-06:00", "Europe/Berlin");
-        assert_eq!(skipped.ends_after(at("2026-03-29T01:30:00Z")), Some(at("2026-03-29T04:00:00Z")));
-        assert_eq!(skipped.ends_after(at("2026-03-29T01:29:59Z")), None);
+        assert_eq!(skipped.ends_after(at("2026-03-29T01:00:00Z")), Some(at("2026-03-29T04:00:00Z")));
+        assert_eq!(skipped.ends_after(at("2026-03-29T00:59:59Z")), None);
+        let ends = quiet("22:00-02:30", "Europe/Berlin");
+        assert_eq!(ends.ends_after(at("2026-03-29T00:59:59Z")), Some(at("2026-03-29T01:00:00Z")));
+        assert_eq!(ends.ends_after(at("2026-03-29T01:00:00Z")), None);
+        // In autumn 02:30 is shown twice: the first one counts.
+        assert_eq!(ends.ends_after(at("2026-10-25T00:29:59Z")), Some(at("2026-10-25T00:30:00Z")));
+        assert_eq!(ends.ends_after(at("2026-10-25T00:30:00Z")), None);
         // The end of time: nothing panics.
         assert_eq!(skipped.ends_after(UnixMillis(i64::MAX)), None);
         assert_eq!(skipped.within(UnixMillis(i64::MIN), UnixMillis(i64::MAX)), Duration::ZERO);

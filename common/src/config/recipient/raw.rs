@@ -33,9 +33,9 @@ pub(in crate::config) struct RawRecipient {
     pub(super) message_thread_id: Option<Scalar<u32>>,
     pub(super) chart: Option<Scalar<bool>>,
     pub(super) api_base: Option<String>,
-    strategies: Texts,
-    series: Texts,
-    directions: Texts,
+    strategies: Option<Texts>,
+    series: Option<Texts>,
+    directions: Option<Texts>,
     allow_private: Option<Scalar<bool>>,
     rate: Option<String>,
     digest: Option<Scalar<bool>>,
@@ -71,11 +71,20 @@ pub(in crate::config) fn check_all(recipients: Vec<RawRecipient>) -> Result<Vec<
 impl RawRecipient {
     fn check(self, key: &Key) -> Result<RecipientConfig, Problem> {
         let name = check_name(&key.child("name"), self.name.as_ref())?;
-        let directions = self.directions.0.iter().enumerate().map(|(at, text)| {
+        for (filter, texts) in
+            [("strategies", &self.strategies), ("series", &self.series), ("directions", &self.directions)]
+        {
+            if texts.as_ref().is_some_and(|texts| texts.0.is_empty()) {
+                return Err(key.child(filter).problem("empty: nothing would be sent; leave it out to have all"));
+            }
+        }
+        let [strategies, series, directions] =
+            [&self.strategies, &self.series, &self.directions].map(|texts| texts.clone().unwrap_or_default());
+        let directions = directions.0.iter().enumerate().map(|(at, text)| {
             text.parse().map_err(|_| key.child("directions").item(at).problem("neither \"buy\" nor \"sell\""))
         });
         let directions = directions.collect::<Result<_, _>>()?;
-        let series = if self.series.0.is_empty() { Vec::new() } else { patterns(&key.child("series"), &self.series)? };
+        let series = if series.0.is_empty() { Vec::new() } else { patterns(&key.child("series"), &series)? };
         let kind_name = self.kind_name(key)?.to_owned();
         self.check_belongings(key, &kind_name)?;
         let rate = self.rate.as_ref().map(|text| Rate::read(&key.child("rate"), text)).transpose()?;
@@ -95,7 +104,7 @@ impl RawRecipient {
             silent: self.silent.is_some_and(|silent| silent.0),
             quiet,
             template: self.template.clone(),
-            strategies: self.strategies.0.clone(),
+            strategies: strategies.0,
             series,
             directions,
             kind: self.check_kind(key, &kind_name)?,
@@ -157,7 +166,8 @@ impl RawRecipient {
             QuietManner::Digest => FOR_PEOPLE.contains(&kind),
         };
         if !can {
-            return Err(manner_key.problem(format_args!("a recipient of kind {kind:?} has no such way")));
+            let ways = if FOR_PEOPLE.contains(&kind) { "\"hold\" or \"digest\"" } else { "\"hold\"" };
+            return Err(manner_key.problem(format_args!("not for recipients of kind {kind:?}: they can be {ways}")));
         }
         QuietHours::read(&key.child("quiet_hours"), hours, zone, manner).map(Some)
     }

@@ -27,6 +27,11 @@ struct Reply {
     parameters: Parameters,
 }
 
+#[derive(Debug, Deserialize)]
+struct Success {
+    ok: bool,
+}
+
 #[derive(Debug, Default, Deserialize)]
 struct Parameters {
     retry_after: Option<u64>,
@@ -36,7 +41,7 @@ struct Parameters {
 /// Judges an answer. Telegram tells most faults apart by their text alone.
 pub(crate) fn judge(answer: &Answer, redaction: &Redaction) -> Judgement {
     if answer.status.is_success() {
-        return Judgement::Accepted;
+        return judge_success(answer, redaction);
     }
     let status = answer.status.as_u16();
     let Ok(Reply { description, parameters }) = serde_json::from_slice(&answer.body) else {
@@ -51,7 +56,7 @@ pub(crate) fn judge(answer: &Answer, redaction: &Redaction) -> Judgement {
     }
     Judgement::Failed(match status {
         400 if said("can't parse entities") => return Judgement::Unparsable(text),
-        400 if said("chat not found") => DeliverError::Closed(text),
+        400 if said("chat not found") || said("message thread not found") => DeliverError::Closed(text),
         401 | 403 | 404 => DeliverError::Closed(text),
         429 | 500..=599 => {
             let asked = parameters.retry_after.map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
@@ -59,6 +64,17 @@ pub(crate) fn judge(answer: &Answer, redaction: &Redaction) -> Judgement {
         }
         _ => DeliverError::Rejected(text),
     })
+}
+
+/// Judges an answer with a status of success. A login page of a network on the way has that, too.
+fn judge_success(answer: &Answer, redaction: &Redaction) -> Judgement {
+    let body = String::from_utf8_lossy(&answer.body);
+    let is_refused = serde_json::from_str::<Success>(&body).is_ok_and(|success| !success.ok);
+    if is_refused || body.trim_start().starts_with('<') {
+        let text = redaction.show(&format!("{} {body}", answer.status));
+        return Judgement::Failed(DeliverError::NoAnswer(format!("not Telegram's answer: {text}")));
+    }
+    Judgement::Accepted
 }
 
 #[cfg(test)]
@@ -110,6 +126,18 @@ mod tests {
             let answer = Answer { status, retry_after: None, body: body.clone().into_bytes() };
             assert_eq!(class(&judge(&answer, &Redaction::default())), case.class, "{body}");
         }
+    }
+
+    #[test]
+    fn a_login_page_is_no_acceptance() {
+        let judged = |body: &str| {
+            let answer = Answer { status: StatusCode::OK, retry_after: None, body: body.into() };
+            judge(&answer, &Redaction::default())
+        };
+        for page in ["<!doctype html><title>Log in</title>", "\n <html>", r#"{"ok":false}"#] {
+            assert!(matches!(judged(page), Judgement::Failed(DeliverError::NoAnswer(_))), "{page}");
+        }
+        assert_eq!(judged(r#"{"ok":true,"result":{"message_id":7}}"#), Judgement::Accepted);
     }
 
     #[test]

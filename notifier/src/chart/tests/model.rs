@@ -44,6 +44,18 @@ fn a_line_that_contradicts_the_signal_is_left_out() {
 }
 
 #[test]
+fn a_price_that_the_candle_did_not_close_at_is_not_marked() {
+    let mut scene = scene(("sma(50)", "sma(90)"), 300);
+    assert!(scene.chart().has_price);
+    scene.signal.price.push_str(if scene.signal.price.contains('.') { "00" } else { ".00" });
+    assert!(scene.chart().has_price, "the same number, written otherwise");
+    for other in ["1", "n/a", ""] {
+        other.clone_into(&mut scene.signal.price);
+        assert!(!scene.chart().has_price, "{other}");
+    }
+}
+
+#[test]
 fn lines_that_are_no_prices_and_unknown_strategies_leave_candles() {
     let mut scene = scene(("sma(50)", "sma(90)"), 300);
     scene.strategy = Some(scene::strategy("macd(12, 26, 9)", "signal"));

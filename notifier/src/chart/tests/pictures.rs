@@ -122,7 +122,6 @@ fn whatever_the_candles_there_is_a_picture() {
         let mut any = || [0.0, -0.0, 1e-300, -1e300, f64::MAX, f64::MIN, 1.0][random.usize(0..7)];
         (scene.signal.stop_loss, scene.signal.take_profit) = (Some(any()), Some(any()));
         scene.signal.strategy = (0..random.usize(0..200)).map(|_| random.char(..)).collect();
-        scene.signal.price = (0..random.usize(0..200)).map(|_| random.char(..)).collect();
         assert!(picture(&scene.chart()).starts_with(b"\x89PNG"));
     }
 }
