@@ -7,8 +7,8 @@
 local alert, seen, id = KEYS[1], KEYS[2], ARGV[1]
 local recipients = (#KEYS - 2) / 2
 local fresh = {}
-for at = 1, recipients do
-  if redis.call('HEXISTS', seen, ARGV[4 + at]) == 0 then
+for at, is_known in ipairs(redis.call('HMGET', seen, unpack(ARGV, 5, 4 + recipients))) do
+  if not is_known then
     fresh[#fresh + 1] = at
   end
 end
@@ -35,9 +35,8 @@ end
 if is_error(written) then
   return written
 end
-local queued, fault = 0, nil
+local queued, known, fault = 0, {}, nil
 for _, at in ipairs(fresh) do
-  local recipient = ARGV[4 + at]
   local added = redis.pcall('ZADD', KEYS[2 + at], 'NX', due, id)
   if is_error(added) and is_damage(added) then
     -- Where a queue should be is something else: the alert is kept where people look, and holds up nobody else's.
@@ -50,13 +49,17 @@ for _, at in ipairs(fresh) do
   elseif not is_error(added) then
     queued = queued + added
   end
-  -- Remembered last: should anything be refused before, all is tried again.
   if is_error(added) then
     fault = fault or added
   else
-    redis.call('HSET', seen, recipient, 1)
+    known[#known + 1] = ARGV[4 + at]
+    known[#known + 1] = '1'
   end
 end
 redis.call('HINCRBY', alert, 'recipients', queued)
-redis.call('EXPIRE', seen, ARGV[3])
+-- Remembered last: should anything be refused before, all is tried again.
+if #known > 0 then
+  redis.call('HSET', seen, unpack(known))
+  redis.call('EXPIRE', seen, ARGV[3])
+end
 return fault or queued

@@ -28,7 +28,7 @@ local now_text = string.format('%d', math.floor(now))
 
 -- How the recipient stands, and its breaker: after so many failures in a row over so long it opens, each time for twice
 -- as long, until one attempt succeeds.
-local probes = tonumber(redis.call('HGET', standing, 'probes') or nil)
+local probes = (ARGV[3] == 'failed' or ARGV[3] == 'nothing') and tonumber(redis.call('HGET', standing, 'probes') or nil)
 if ARGV[3] == 'accepted' or ARGV[3] == 'refused' then
   -- One that refuses an alert works.
   redis.call('HDEL', standing, 'failures', 'failing_since', 'open_until', 'pauses', 'probes')

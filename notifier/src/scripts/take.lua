@@ -45,52 +45,66 @@ local is_digest = 0
 if digest_over >= 0 and is_disabled == 0 and redis.call('ZCOUNT', due, '-inf', now) > digest_over then
   is_digest, count = 1, tonumber(ARGV[7])
 end
--- How long a series is another notifier's; nil if it is the caller's now.
+-- How long a series is another notifier's; 0 if it is the caller's now.
+local waits = {}
 local function others(name)
+  if waits[name] then
+    return waits[name]
+  end
   local held = redis.call('HGET', series, name)
   local holder, last = string.match(held or '', '^(%S+) (%d+)$')
   if holder and holder ~= caller and tonumber(last) <= now and now - tonumber(last) < own_ms then
-    return own_ms - (now - tonumber(last))
-  end
-  redis.call('HSET', series, name, caller .. ' ' .. string.format('%d', math.floor(now)))
-  redis.call('PEXPIRE', series, own_ms)
-end
-local function series_of(alert)
-  for at = 1, #alert, 2 do
-    if alert[at] == 'series' then
-      return alert[at + 1]
-    end
-  end
-end
-local taken, gone, seen, passed = {}, 0, 0, nil
-local found = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'WITHSCORES', 'LIMIT', 0, count + PASSED_MAX)
-for at = 1, #found, 2 do
-  if seen == count then
-    break
-  end
-  local id, since = found[at], found[at + 1]
-  local alert = redis.call('HGETALL', ARGV[1] .. id)
-  local name = series_of(alert)
-  local wait = name and others(name)
-  if #alert == 0 then
-    redis.call('ZREM', due, id)
-    redis.call('HDEL', jobs, id)
-    gone = gone + 1
-  elseif wait then
-    passed = math.min(passed or wait, wait)
+    waits[name] = own_ms - (now - tonumber(last))
   else
-    seen = seen + 1
-    local job = state(id)
-    -- One that the caller could not settle in time, and that nobody else took, stays as it is.
-    if under_way[id] ~= job.token or job.ended == job.token then
-      job.token = job.token + 1
-      job.since = since
-      local text = cjson.encode(job)
-      redis.call('HSET', jobs, id, text)
-      taken[#taken + 1] = { id, text, alert }
-    end
-    redis.call('ZADD', due, 'XX', now + lease, id)
+    redis.call('HSET', series, name, caller .. ' ' .. string.format('%d', math.floor(now)))
+    waits[name] = 0
   end
+  return waits[name]
+end
+local taken, gone, seen, left, passed = {}, 0, 0, 0, nil
+-- Looks at jobs in their order; what it takes or removes is due no more.
+local function look(found)
+  for at = 1, #found, 2 do
+    if seen == count then
+      return
+    end
+    local id, since = found[at], found[at + 1]
+    local name = redis.call('HGET', ARGV[1] .. id, 'series')
+    local wait = name and others(name) or 0
+    if wait > 0 then
+      left, passed = left + 1, math.min(passed or wait, wait)
+    else
+      local alert = redis.call('HGETALL', ARGV[1] .. id)
+      if #alert == 0 then
+        redis.call('ZREM', due, id)
+        redis.call('HDEL', jobs, id)
+        gone = gone + 1
+      else
+        seen = seen + 1
+        local job = state(id)
+        -- One that the caller could not settle in time, and that nobody else took, stays as it is.
+        if under_way[id] ~= job.token or job.ended == job.token then
+          job.token = job.token + 1
+          job.since = since
+          local text = cjson.encode(job)
+          redis.call('HSET', jobs, id, text)
+          taken[#taken + 1] = { id, text, alert }
+        end
+        redis.call('ZADD', due, 'XX', now + lease, id)
+      end
+    end
+  end
+end
+local function due_now(from, many)
+  return redis.call('ZRANGEBYSCORE', due, '-inf', now, 'WITHSCORES', 'LIMIT', from, many)
+end
+look(due_now(0, count))
+if passed and seen < count then
+  -- Behind the alerts of others' series there may be some of the caller's.
+  look(due_now(left, PASSED_MAX))
+end
+if #taken > 0 then
+  redis.call('PEXPIRE', series, own_ms)
 end
 if opens and #taken > 0 then
   -- The breaker lets through what is taken now, and nothing more until that is settled or its lease is over.
