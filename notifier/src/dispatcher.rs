@@ -90,6 +90,7 @@ impl Dispatcher {
         let deliver = async {
             self.open(&stop).await;
             self.deliver(&stop).await;
+            self.renew().await;
             while let Some(ended) = self.running.join_next().await {
                 self.note(ended.ok());
             }
@@ -167,11 +168,22 @@ impl Dispatcher {
                 tracing::debug!("dead letters are not trimmed: {}", describe(&error));
             }
         }
-        if !self.under_way.is_empty() && self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY) {
-            self.attempts.queue.renew(&self.under_way).await?;
-            self.renewed = Some(Instant::now());
+        if self.renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY) {
+            self.renew().await;
         }
         self.start_due().await
+    }
+
+    /// Holds on to what is under way. Should that fail, the jobs are taken again once their leases are over: by this
+    /// notifier, which then sees that they are under way, or by another one.
+    async fn renew(&mut self) {
+        self.renewed = Some(Instant::now());
+        if self.under_way.is_empty() {
+            return;
+        }
+        if let Err(error) = self.attempts.queue.renew(&self.under_way).await {
+            tracing::debug!("leases are not renewed: {}", describe(&error));
+        }
     }
 
     /// Starts attempts for due jobs, as many as may run. Answers when to look again.
