@@ -13,13 +13,13 @@ use candlewire_common::connection::describe;
 use candlewire_common::time::UnixMillis;
 use redis::RedisError;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempts, Outcome};
 use crate::channel::Channel;
-use crate::queue::{Batch, Opened, TURN, Wanted};
+use crate::queue::{Batch, Held, Opened, TURN, UnderWay, Wanted};
 use crate::standing::Standing;
 use crate::trouble::Trouble;
 use crate::turns::Turns;
@@ -44,9 +44,10 @@ pub(crate) struct Dispatcher {
     attempts: Attempts,
     wake: Arc<Notify>,
     standing: Standing,
-    /// The jobs under way, and what each is held with.
-    under_way: HashMap<String, u64>,
+    under_way: UnderWay,
     running: JoinSet<Outcome>,
+    /// The jobs of each task that runs: should it panic, these are not under way any more.
+    held: HashMap<Id, Vec<String>>,
     turns: Turns,
     /// Pictures that are still to be sent, for alerts that were delivered without.
     late: JoinSet<()>,
@@ -69,8 +70,9 @@ impl Dispatcher {
             attempts,
             wake,
             standing: Standing::default(),
-            under_way: HashMap::new(),
+            under_way: UnderWay::new(),
             running: JoinSet::new(),
+            held: HashMap::new(),
             turns: Turns::default(),
             late: JoinSet::new(),
             gather_until: None,
@@ -90,9 +92,12 @@ impl Dispatcher {
         let deliver = async {
             self.open(&stop).await;
             self.deliver(&stop).await;
-            self.renew().await;
-            while let Some(ended) = self.running.join_next().await {
-                self.note(ended.ok());
+            while !self.running.is_empty() {
+                self.renew().await;
+                tokio::select! {
+                    Some(ended) = self.running.join_next_with_id() => self.note(ended),
+                    () = sleep(RENEW_EVERY) => {}
+                }
             }
         };
         tokio::select! {
@@ -152,7 +157,7 @@ impl Dispatcher {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                Some(ended) = self.running.join_next() => self.note(ended.ok()),
+                Some(ended) = self.running.join_next_with_id() => self.note(ended),
                 () = self.wake.notified() => {}
                 () = sleep(look_in) => {}
             }
@@ -181,7 +186,8 @@ impl Dispatcher {
         if self.under_way.is_empty() {
             return;
         }
-        if let Err(error) = self.attempts.queue.renew(&self.under_way).await {
+        if let Err(error) = self.attempts.queue.renew(&self.under_way, self.attempts.recipient.concurrency() == 1).await
+        {
             tracing::debug!("leases are not renewed: {}", describe(&error));
         }
     }
@@ -189,8 +195,8 @@ impl Dispatcher {
     /// Starts attempts for due jobs, as many as may run. Answers when to look again.
     async fn start_due(&mut self) -> Result<Duration, RedisError> {
         // All that have ended are noted before more is taken: one look then refills many places.
-        while let Some(ended) = self.running.try_join_next() {
-            self.note(ended.ok());
+        while let Some(ended) = self.running.try_join_next_with_id() {
+            self.note(ended);
         }
         if self.running.is_empty() {
             self.turns.clear();
@@ -214,7 +220,8 @@ impl Dispatcher {
             return Ok(patience);
         }
         let is_digestible = self.one_by_one_until.is_none_or(|until| until <= Instant::now());
-        let wanted = Wanted { count: free, digest_over: recipient.digest_over(now).filter(|_| is_digestible) };
+        let digest_over = recipient.digest_over(now).filter(|_| is_digestible);
+        let wanted = Wanted { count: free, digest_over, is_exclusive: concurrency == 1 };
         let batch = self.attempts.queue.take(wanted, &self.under_way).await?;
         if batch.gone > 0 {
             let name = self.attempts.recipient.name();
@@ -235,24 +242,36 @@ impl Dispatcher {
         if jobs.is_empty() {
             return;
         }
-        self.under_way.extend(jobs.iter().map(|job| (job.id.clone(), job.token)));
+        for job in &jobs {
+            let series = job.signal.as_ref().ok().map(|signal| signal.series.clone());
+            self.under_way.insert(job.id.clone(), Held { token: job.token, series });
+        }
         if is_digest {
-            self.running.spawn(self.attempts.clone().run(jobs, is_disabled));
+            let ids = jobs.iter().map(|job| job.id.clone()).collect();
+            let task = self.running.spawn(self.attempts.clone().run(jobs, is_disabled));
+            self.held.insert(task.id(), ids);
             return;
         }
         for job in jobs {
             let mut turn = self.turns.next(job.signal.as_ref().ok().map(|signal| &signal.series));
-            let attempts = self.attempts.clone();
-            self.running.spawn(async move {
+            let (attempts, ids) = (self.attempts.clone(), vec![job.id.clone()]);
+            let task = self.running.spawn(async move {
                 turn.wait(TURN).await;
                 attempts.run(vec![job], is_disabled).await
             });
+            self.held.insert(task.id(), ids);
         }
     }
 
-    fn note(&mut self, outcome: Option<Outcome>) {
-        // A panic lost its ids; leases make sure that forgetting all of them loses nothing.
-        let Some(Outcome { reports, pause, late, digest_refused }) = outcome else { return self.under_way.clear() };
+    fn note(&mut self, ended: Result<(Id, Outcome), JoinError>) {
+        let held = self.held.remove(&ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id)).unwrap_or_default();
+        let Ok((_, Outcome { reports, pause, late, digest_refused })) = ended else {
+            // It panicked, which its own line tells. Its jobs are taken again after their leases.
+            for id in held {
+                self.under_way.remove(&id);
+            }
+            return;
+        };
         let now = Instant::now();
         if !pause.is_zero() {
             self.paused_until = self.paused_until.max(Some(now + pause));
@@ -266,7 +285,7 @@ impl Dispatcher {
         }
         for report in reports {
             // It may have been taken again already.
-            if self.under_way.get(&report.id) == Some(&report.token) {
+            if self.under_way.get(&report.id).is_some_and(|held| held.token == report.token) {
                 self.under_way.remove(&report.id);
             }
             self.standing.note(self.attempts.recipient.name(), &report, now);

@@ -21,6 +21,10 @@ impl Schedule {
     /// The delay before the next attempt once `made` were made; `None` when that was the last.
     pub(crate) fn delay_before(&self, made: usize) -> Option<Duration> {
         let delay = self.delays.get(made)?;
+        // The first delay is the same for all: alerts keep the order in which they were found.
+        if made == 0 {
+            return Some(*delay);
+        }
         let factor = 1.0 + self.spread * (fastrand::f64() * 2.0 - 1.0);
         Some(delay.mul_f64(factor))
     }

@@ -67,8 +67,12 @@ impl DeadLetters {
         let Some((to, _)) = newest.into_iter().next() else { return Ok(0) };
         let (mut queued, mut from) = (0, "-".to_owned());
         loop {
-            let keys =
-                [self.keys.dead(&self.recipient), self.keys.due(&self.recipient), self.keys.jobs(&self.recipient)];
+            let keys = [
+                self.keys.dead(&self.recipient),
+                self.keys.due(&self.recipient),
+                self.keys.jobs(&self.recipient),
+                self.keys.leases(&self.recipient),
+            ];
             let mut args = vec![self.keys.alert(""), from, to.clone(), AT_ONCE.to_string()];
             args.extend([ANSWER, ATTEMPTS, GIVEN_UP, IN_DOUBT].map(str::to_owned));
             let (some, last): (u64, String) = self.link.call(&REDRIVE.call(keys, args)).await?;

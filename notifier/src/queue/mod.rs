@@ -1,7 +1,7 @@
 //! The delivery queues in Redis.
 //!
-//! For each recipient a sorted set of signal ids by the time they are due, or by the end of the lease
-//! while an attempt is under way; the alert itself is stored once for all its recipients and removed
+//! For each recipient a sorted set of signal ids by the time they are due, and one of those whose attempt is under way,
+//! by the end of their lease; the alert itself is stored once for all its recipients and removed
 //! with the last of them. All keys share one slot, every change is one script, and the writes of a
 //! script are so ordered that one which is refused loses nothing. Times are those of Redis: several
 //! notifiers share the queues, and leases need one clock.
@@ -19,11 +19,12 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use candlewire_common::keys::Keys;
+use candlewire_common::series::Series;
 use candlewire_common::time::UnixMillis;
 use redis::RedisError;
 use serde::Deserialize;
@@ -60,6 +61,10 @@ impl QueueKeys {
 
     pub(crate) fn due(&self, recipient: &str) -> String {
         self.0.delivery(&format!("due:{recipient}"))
+    }
+
+    pub(crate) fn leases(&self, recipient: &str) -> String {
+        self.0.delivery(&format!("leases:{recipient}"))
     }
 
     fn jobs(&self, recipient: &str) -> String {
@@ -127,7 +132,21 @@ pub(crate) struct Wanted {
     pub(crate) count: usize,
     /// With how many more due they are taken for one message instead; `None`: never.
     pub(crate) digest_over: Option<u32>,
+    /// Whether all series are as one: alerts go one after the other, whichever notifier sends them.
+    pub(crate) is_exclusive: bool,
 }
+
+/// What a notifier holds a job with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The token it was taken with.
+    pub(crate) token: u64,
+    /// The series that its alert is of.
+    pub(crate) series: Option<Series>,
+}
+
+/// The jobs whose attempts are under way, by id.
+pub(crate) type UnderWay = HashMap<String, Held>;
 
 /// How long an alert waits for the one before it of the same series, whoever attempts that.
 pub(crate) const TURN: Duration = Duration::from_secs(2);
@@ -188,15 +207,16 @@ impl Queue {
         })
     }
 
-    /// Takes due jobs under a lease. Jobs whose attempts are `under_way` here, by id with their tokens, are not taken from
-    /// them: where nobody else took one, its lease begins anew.
-    pub(crate) async fn take(&self, wanted: Wanted, under_way: &HashMap<String, u64>) -> Result<Batch, RedisError> {
+    /// Takes due jobs under a lease. Jobs whose attempts are `under_way` here keep theirs, though it may be over: where nobody
+    /// else took one, it begins anew.
+    pub(crate) async fn take(&self, wanted: Wanted, under_way: &UnderWay) -> Result<Batch, RedisError> {
         let keys = [
             self.keys.due(&self.recipient),
             self.keys.jobs(&self.recipient),
             self.keys.disabled(),
             self.keys.standing(&self.recipient),
             self.keys.series(&self.recipient),
+            self.keys.leases(&self.recipient),
         ];
         let mut args = vec![
             self.keys.alert(""),
@@ -208,16 +228,25 @@ impl Queue {
             DIGEST_MAX.to_string(),
             self.holder.clone(),
             TURN.as_millis().to_string(),
+            u8::from(wanted.is_exclusive).to_string(),
         ];
-        args.extend(under_way.iter().flat_map(|(id, token)| [id.clone(), token.to_string()]));
+        args.extend(under_way.iter().flat_map(|(id, held)| [id.clone(), held.token.to_string()]));
         self.link.call(&TAKE.call(keys, args)).await
     }
 
-    /// Renews the leases of jobs whose attempts are `under_way`, by id with their tokens.
-    pub(crate) async fn renew(&self, under_way: &HashMap<String, u64>) -> Result<(), RedisError> {
-        let keys = [self.keys.due(&self.recipient), self.keys.jobs(&self.recipient)];
-        let mut args = vec![self.terms.lease.as_millis().to_string()];
-        args.extend(under_way.iter().flat_map(|(id, token)| [id.clone(), token.to_string()]));
+    /// Renews the leases of jobs whose attempts are `under_way`, and the hold on their series.
+    pub(crate) async fn renew(&self, under_way: &UnderWay, is_exclusive: bool) -> Result<(), RedisError> {
+        let keys =
+            [self.keys.leases(&self.recipient), self.keys.jobs(&self.recipient), self.keys.series(&self.recipient)];
+        let series: BTreeSet<&str> = if is_exclusive {
+            BTreeSet::from(["*"])
+        } else {
+            under_way.values().filter_map(|held| held.series.as_ref().map(Series::as_str)).collect()
+        };
+        let (lease, own) = (self.terms.lease.as_millis(), TURN.as_millis());
+        let mut args = vec![lease.to_string(), self.holder.clone(), own.to_string(), series.len().to_string()];
+        args.extend(series.into_iter().map(str::to_owned));
+        args.extend(under_way.iter().flat_map(|(id, held)| [id.clone(), held.token.to_string()]));
         self.link.call::<i64>(&RENEW.call(keys, args)).await.map(drop)
     }
 
@@ -235,6 +264,7 @@ impl Queue {
             self.keys.dead(&self.recipient),
             self.keys.disabled(),
             self.keys.standing(&self.recipient),
+            self.keys.leases(&self.recipient),
         ];
         let mut args = vec![job.id.clone(), job.token.to_string()];
         args.extend(experience.args());

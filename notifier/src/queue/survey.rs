@@ -20,7 +20,7 @@ const AT_ONCE: usize = 50;
 /// How one recipient stands.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Situation {
-    /// How many alerts wait.
+    /// How many alerts wait, those that are under way included.
     pub(crate) depth: u64,
     /// When the first of them is due.
     pub(crate) next_due: Option<UnixMillis>,
@@ -78,11 +78,12 @@ impl Survey<'_> {
     }
 
     async fn look_at_once(&self, recipients: &[(&str, &str)]) -> Result<Vec<Situation>, RedisError> {
-        const EACH: usize = 5;
+        const EACH: usize = 6;
         let mut commands = redis::pipe();
         commands.cmd("TIME");
         for (name, _) in recipients {
             commands.cmd("ZCARD").arg(self.keys.due(name));
+            commands.cmd("ZCARD").arg(self.keys.leases(name));
             commands.cmd("ZRANGE").arg(self.keys.due(name)).arg(0).arg(0).arg("WITHSCORES");
             commands.cmd("XLEN").arg(self.keys.dead(name));
             commands.cmd("HGET").arg(self.keys.disabled()).arg(name);
@@ -104,7 +105,7 @@ impl Survey<'_> {
     ///
     /// [`RedisError`] of the first command that fails.
     pub(crate) async fn names(&self) -> Result<BTreeSet<String>, RedisError> {
-        let kinds = [self.keys.due(""), self.keys.dead("")];
+        let kinds = [self.keys.due(""), self.keys.leases(""), self.keys.dead("")];
         let (mut names, mut cursor) = (BTreeSet::new(), 0_u64);
         loop {
             let mut scan = redis::cmd("SCAN");
@@ -125,9 +126,12 @@ impl Survey<'_> {
     ///
     /// [`RedisError`] of the first command that fails.
     pub(crate) async fn oldest(&self, recipient: &str) -> Result<Option<UnixMillis>, RedisError> {
-        let mut first = redis::cmd("ZRANGE");
-        first.arg(self.keys.due(recipient)).arg(0).arg(LOOKED_AT - 1);
-        let ids: Vec<String> = self.link.run(&first).await?;
+        let mut first = redis::pipe();
+        for key in [self.keys.due(recipient), self.keys.leases(recipient)] {
+            first.cmd("ZRANGE").arg(key).arg(0).arg(LOOKED_AT - 1);
+        }
+        let ids: Vec<Vec<String>> = self.link.run_all(&first).await?;
+        let ids = ids.concat();
         let mut commands = redis::pipe();
         for id in &ids {
             commands.cmd("HGET").arg(self.keys.alert(id)).arg("emitted_us");
@@ -141,7 +145,7 @@ impl Survey<'_> {
 }
 
 fn read(answers: &[Value], fingerprint: &str, now: UnixMillis) -> Result<Situation, RedisError> {
-    let [depth, head, dead, note, standing] = answers else {
+    let [due, leased, head, dead, note, standing] = answers else {
         return Err((redis::ErrorKind::UnexpectedReturnType, "a survey of an unknown shape").into());
     };
     let head: Vec<(String, String)> = from_redis_value(head.clone())?;
@@ -159,7 +163,7 @@ fn read(answers: &[Value], fingerprint: &str, now: UnixMillis) -> Result<Situati
         }
     };
     Ok(Situation {
-        depth: from_redis_value(depth.clone())?,
+        depth: from_redis_value::<u64>(due.clone())? + from_redis_value::<u64>(leased.clone())?,
         // What was disabled is due since long ago, which means now.
         next_due: head
             .first()

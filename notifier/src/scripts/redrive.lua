@@ -1,10 +1,10 @@
 -- Puts dead letters back into their recipient's queue, with their id, as if never tried and however old they are.
 -- Stopped half-way, it has lost none.
--- KEYS: dead, due, jobs. ARGV: what alert keys begin with, the first and the last entry that are meant, how many at most,
+-- KEYS: dead, due, jobs, leases. ARGV: what alert keys begin with, the first and the last entry that are meant, how many at most,
 -- then the names of the fields that are not the alert's.
 -- Answers {how many were put back, the last entry that was looked at or ''}.
 -- The alerts cannot be declared: which there are is found here.
-local dead, due, jobs = KEYS[1], KEYS[2], KEYS[3]
+local dead, due, jobs, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local added = {}
 for at = 5, #ARGV do
   added[ARGV[at]] = true
@@ -27,7 +27,7 @@ for rank, entry in ipairs(redis.call('XRANGE', dead, ARGV[2], ARGV[3], 'COUNT', 
       fields[#fields + 1] = value
     end
   end
-  if id and not redis.call('ZSCORE', due, id) then
+  if id and not redis.call('ZSCORE', due, id) and not redis.call('ZSCORE', leases, id) then
     local alert = ARGV[1] .. id
     -- The first write: refused when memory is short, before anything has changed.
     redis.call('HSET', alert, unpack(fields))

@@ -1,11 +1,11 @@
 -- Settles a job that was taken; answers 1, or 0 when it is not the caller's any more.
--- KEYS: due, jobs, alert, dead, disabled, standing. ARGV: id, token, what the recipient did (accepted, failed, refused
+-- KEYS: due, jobs, alert, dead, disabled, standing, leases. ARGV: id, token, what the recipient did (accepted, failed, refused
 -- or nothing), what it answered, the breaker's failures, ms of failing, first and longest pause in ms, verdict, then by
 -- verdict
 --   delivered, expired, back
 --   again: delay in ms, attempts made, 1 if the alert may have arrived
 --   dead: oldest entry to keep in ms, recipient, note that disables it or '', fields and values to add
-local due, jobs, alert, dead, disabled, standing = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local due, jobs, alert, dead, disabled, standing, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local id, token, verdict = ARGV[1], tonumber(ARGV[2]), ARGV[9]
 local text = redis.call('HGET', jobs, id)
 if not text then
@@ -40,7 +40,9 @@ elseif ARGV[3] ~= 'nothing' then
 end
 if ARGV[3] == 'failed' then
   local failures = redis.call('HINCRBY', standing, 'failures', 1)
-  redis.call('HSETNX', standing, 'failing_since', now_text)
+  if (tonumber(redis.call('HGET', standing, 'failing_since') or nil) or math.huge) > now then
+    redis.call('HSET', standing, 'failing_since', now_text)
+  end
   local failing = now - tonumber(redis.call('HGET', standing, 'failing_since'))
   local is_open = redis.call('HEXISTS', standing, 'open_until') == 1
   if probes or (not is_open and failures >= tonumber(ARGV[5]) and failing >= tonumber(ARGV[6])) then
@@ -65,13 +67,15 @@ if verdict == 'back' then
   job.doubt = job.doubt or token > job.ended + 1
   job.ended = token
   redis.call('HSET', jobs, id, cjson.encode(job))
-  redis.call('ZADD', due, 'XX', job.since or now, id)
+  redis.call('ZADD', due, job.since or now, id)
+  redis.call('ZREM', leases, id)
   return 1
 end
 if verdict == 'again' then
   job.attempts, job.ended, job.doubt = tonumber(ARGV[11]), token, ARGV[12] == '1'
   redis.call('HSET', jobs, id, cjson.encode(job))
-  redis.call('ZADD', due, 'XX', now + tonumber(ARGV[10]), id)
+  redis.call('ZADD', due, now + tonumber(ARGV[10]), id)
+  redis.call('ZREM', leases, id)
   return 1
 end
 -- The job is removed last: should anything before be refused, nothing is lost and all is tried again.
@@ -94,6 +98,7 @@ if verdict == 'dead' then
 end
 redis.call('HDEL', jobs, id)
 redis.call('ZREM', due, id)
+redis.call('ZREM', leases, id)
 if redis.call('HINCRBY', alert, 'recipients', -1) <= 0 then
   redis.call('DEL', alert)
 end

@@ -1,13 +1,17 @@
--- Takes due jobs of one recipient under a lease: their time moves to the lease's end, and their token
--- grows, so that whoever held them before can't settle them any more.
--- KEYS: due, jobs, disabled, standing, series. ARGV: what alert keys begin with, recipient, its fingerprint, how many,
--- lease in ms, with how many more due a digest is taken instead (or -1), how many at most for one, the caller, for how
--- many ms a series is its own, then ids and tokens of the jobs that are under way with the caller.
+-- Takes due jobs of one recipient under a lease, and grows their tokens, so that whoever held them before can't settle
+-- them any more. What is under a lease is not due. A lease that is over gives the job its place in the queue back.
+-- KEYS: due, jobs, disabled, standing, series, leases. ARGV: what alert keys begin with, recipient, its fingerprint, how
+-- many, lease in ms, with how many more due a digest is taken instead (or -1), how many at most for one, the caller, for how
+-- many ms a series is its own, 1 if all series are as one, then ids and tokens of the jobs that are under way with the caller.
 -- The alerts of a series are taken by one notifier until it has taken none for some time: two would overtake each other.
 -- The alerts cannot be declared: which are due is found here. While the slot moves between nodes of a cluster, one
 -- that has gone ahead stops the script; what it had taken by then is due again after its lease.
 -- Answers {ms until the next job is due, or -1; jobs whose alert is gone; 1 while disabled; 1 for a digest; jobs}.
-local due, jobs, disabled, standing, series = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local due, jobs, disabled, standing, series, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+-- How many leases that are over are looked at.
+local OVER_MAX = 50
+-- A pause that is longer than any was not meant: the clock was set back.
+local PAUSE_MAX_MS = 600000
 -- How many alerts of others' series are passed over at most.
 local PASSED_MAX = 100
 local caller, own_ms = ARGV[8], tonumber(ARGV[9])
@@ -34,11 +38,21 @@ local function state(id)
   return { attempts = 0, token = 0, ended = 0, doubt = text and true or false }
 end
 local under_way = {}
-for at = 10, #ARGV, 2 do
+for at = 11, #ARGV, 2 do
   under_way[ARGV[at]] = tonumber(ARGV[at + 1])
 end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, OVER_MAX)) do
+  local job = state(id)
+  -- One that the caller could not settle in time, and that nobody else took, stays as it is.
+  if under_way[id] == job.token and job.ended ~= job.token then
+    redis.call('ZADD', leases, 'XX', now + lease, id)
+  else
+    redis.call('ZADD', due, job.since or now, id)
+    redis.call('ZREM', leases, id)
+  end
+end
 local opens = is_disabled == 0 and tonumber(redis.call('HGET', standing, 'open_until') or nil)
-if opens and opens > now then
+if opens and opens > now and opens - now <= PAUSE_MAX_MS then
   return { math.ceil(opens - now), 0, 0, 0, {} }
 end
 local is_digest = 0
@@ -46,18 +60,25 @@ if digest_over >= 0 and is_disabled == 0 and redis.call('ZCOUNT', due, '-inf', n
   is_digest, count = 1, tonumber(ARGV[7])
 end
 -- How long a series is another notifier's; 0 if it is the caller's now.
-local waits = {}
+local waits, is_claimed = {}, false
 local function others(name)
+  if ARGV[10] == '1' then
+    name = '*'
+  end
   if waits[name] then
     return waits[name]
   end
-  local held = redis.call('HGET', series, name)
+  local held = redis.pcall('HGET', series, name)
+  if type(held) == 'table' then
+    redis.call('DEL', series)
+    held = nil
+  end
   local holder, last = string.match(held or '', '^(%S+) (%d+)$')
   if holder and holder ~= caller and tonumber(last) <= now and now - tonumber(last) < own_ms then
     waits[name] = own_ms - (now - tonumber(last))
   else
     redis.call('HSET', series, name, caller .. ' ' .. string.format('%d', math.floor(now)))
-    waits[name] = 0
+    waits[name], is_claimed = 0, true
   end
   return waits[name]
 end
@@ -69,28 +90,26 @@ local function look(found)
       return
     end
     local id, since = found[at], found[at + 1]
-    local name = redis.call('HGET', ARGV[1] .. id, 'series')
-    local wait = name and others(name) or 0
+    local name = redis.pcall('HGET', ARGV[1] .. id, 'series')
+    local wait = type(name) == 'string' and others(name) or 0
     if wait > 0 then
       left, passed = left + 1, math.min(passed or wait, wait)
     else
-      local alert = redis.call('HGETALL', ARGV[1] .. id)
-      if #alert == 0 then
+      local alert = redis.pcall('HGETALL', ARGV[1] .. id)
+      if alert.err or #alert == 0 then
         redis.call('ZREM', due, id)
         redis.call('HDEL', jobs, id)
         gone = gone + 1
       else
         seen = seen + 1
         local job = state(id)
-        -- One that the caller could not settle in time, and that nobody else took, stays as it is.
-        if under_way[id] ~= job.token or job.ended == job.token then
-          job.token = job.token + 1
-          job.since = since
-          local text = cjson.encode(job)
-          redis.call('HSET', jobs, id, text)
-          taken[#taken + 1] = { id, text, alert }
-        end
-        redis.call('ZADD', due, 'XX', now + lease, id)
+        job.token = job.token + 1
+        job.since = since
+        local text = cjson.encode(job)
+        redis.call('HSET', jobs, id, text)
+        redis.call('ZADD', leases, now + lease, id)
+        redis.call('ZREM', due, id)
+        taken[#taken + 1] = { id, text, alert }
       end
     end
   end
@@ -103,7 +122,7 @@ if passed and seen < count then
   -- Behind the alerts of others' series there may be some of the caller's.
   look(due_now(left, PASSED_MAX))
 end
-if #taken > 0 then
+if is_claimed then
   redis.call('PEXPIRE', series, own_ms)
 end
 if opens and #taken > 0 then

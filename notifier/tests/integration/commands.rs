@@ -53,7 +53,7 @@ async fn dead_letters_are_listed_and_sent_again_with_their_ids() -> Result<()> {
     let requests = desk.wait_for(6, PATIENCE).await?;
     ensure!(requests.iter().all(|request| request.header("webhook-id") == Some(&id)));
     ensure!(requests[5].body == requests[0].body);
-    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:jobs:desk", 0).await?;
+    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:leases:desk cw:{delivery}:jobs:desk", 0).await?;
     ensure!(other.received() == 1);
     notifier.stop().await
 }

@@ -30,9 +30,9 @@ async fn a_late_settlement_holds_though_its_lease_is_over() -> Result<()> {
     said(&notifier, "can't settle alerts").await?;
     bench.until("EXISTS cw:{delivery}:jobs:desk", 1).await?;
     // The lease ends, and the notifier sees it.
-    let _changed: i64 = bench.ask(&format!("ZADD cw:{{delivery}}:due:desk 0 {id}")).await?;
+    let _changed: i64 = bench.ask(&format!("ZADD cw:{{delivery}}:leases:desk 0 {id}")).await?;
     let leased =
-        eventually(PATIENCE, async || match bench.ask(&format!("ZSCORE cw:{{delivery}}:due:desk {id}")).await {
+        eventually(PATIENCE, async || match bench.ask(&format!("ZSCORE cw:{{delivery}}:leases:desk {id}")).await {
             Ok(0.0) => Err("the lease is over".to_owned()),
             Ok::<f64, _>(_) => Ok(()),
             Err(error) => Err(error.to_string()),
@@ -41,7 +41,7 @@ async fn a_late_settlement_holds_though_its_lease_is_over() -> Result<()> {
     let _deleted: i64 = bench.ask("DEL cw:{delivery}:dead:desk").await?;
     bench.until("XLEN cw:{delivery}:dead:desk", 1).await?;
     notifier.counted("candlewire_recipient_disabled", &[("recipient", "desk")], 1.0).await?;
-    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:jobs:desk", 0).await?;
+    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:leases:desk cw:{delivery}:jobs:desk", 0).await?;
     ensure!(receiver.received() == 1, "{} requests", receiver.received());
     notifier.stop().await
 }

@@ -197,7 +197,7 @@ async fn a_restart_while_memory_is_short_delivers_what_is_queued() -> Result<()>
     let _ok: String = bench.ask("CONFIG SET maxmemory 1").await?;
     let notifier = bench.run().await?;
     delivered(&notifier, 2.0).await?;
-    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:jobs:desk", 0).await?;
+    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:leases:desk cw:{delivery}:jobs:desk", 0).await?;
     ensure!(receiver.received() == 2, "{} requests", receiver.received());
     notifier.stop().await
 }

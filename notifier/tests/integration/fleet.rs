@@ -21,12 +21,12 @@ async fn two_notifiers_share_the_work_without_sending_twice() -> Result<()> {
         ids.insert(bench.publish(number).await?);
     }
     receiver.wait_for(100, PATIENCE).await?;
-    bench.until("EXISTS cw:{delivery}:due:desk", 0).await?;
+    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:leases:desk", 0).await?;
     one.stop().await?;
     // The other carries on alone.
     ids.insert(bench.publish(101).await?);
     let requests = receiver.wait_for(101, PATIENCE).await?;
-    bench.until("EXISTS cw:{delivery}:due:desk", 0).await?;
+    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:leases:desk", 0).await?;
     let arrived_ids: BTreeSet<_> =
         requests.iter().filter_map(|request| Some(request.header("webhook-id")?.to_owned())).collect();
     ensure!(arrived_ids == ids && requests.len() == 101, "{} requests, {} ids", requests.len(), arrived_ids.len());

@@ -63,7 +63,10 @@ async fn dead(bench: &Bench, recipient: &str) -> Result<Vec<HashMap<String, Stri
 async fn all_settled(bench: &Bench, id: &str, recipients: &[String]) -> Result<()> {
     let seen = format!("HMGET cw:{{delivery}}:seen:{id} {}", recipients.join(" "));
     bench.until(&seen, vec![1; recipients.len()]).await?;
-    let keys: Vec<String> = recipients.iter().map(|name| format!("cw:{{delivery}}:due:{name}")).collect();
+    let keys: Vec<String> = ["due", "leases"]
+        .iter()
+        .flat_map(|set| recipients.iter().map(move |name| format!("cw:{{delivery}}:{set}:{name}")))
+        .collect();
     bench.until(&format!("EXISTS {}", keys.join(" ")), 0).await
 }
 

@@ -22,7 +22,10 @@ max_age = "off""#;
 
 /// How many alerts of a recipient wait or were given up on.
 async fn kept(bench: &Bench, recipient: &str) -> Result<i64> {
-    let waiting: i64 = bench.ask(&format!("ZCARD cw:{{delivery}}:due:{recipient}")).await?;
+    let mut waiting = 0;
+    for set in ["due", "leases"] {
+        waiting += bench.ask::<i64>(&format!("ZCARD cw:{{delivery}}:{set}:{recipient}")).await?;
+    }
     let dead: i64 = bench.ask(&format!("XLEN cw:{{delivery}}:dead:{recipient}")).await?;
     Ok(waiting + dead)
 }
@@ -54,7 +57,7 @@ async fn ten_recipients_have_all_their_alerts_while_ten_hang_or_fail() -> Result
     let ids: BTreeSet<String> = drafts.iter().map(crate::bench::Draft::id).collect();
     for (at, receiver) in good.iter().enumerate() {
         receiver.wait_for(SIGNALS.into(), PATIENCE).await?;
-        bench.until(&format!("EXISTS cw:{{delivery}}:due:good-{at} cw:{{delivery}}:dead:good-{at}"), 0).await?;
+        bench.until(&format!("EXISTS cw:{{delivery}}:due:good-{at} cw:{{delivery}}:leases:good-{at} cw:{{delivery}}:dead:good-{at}"), 0).await?;
     }
     // The queues are empty, so nothing more will come.
     for (at, receiver) in good.iter().enumerate() {

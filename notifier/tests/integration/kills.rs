@@ -140,7 +140,7 @@ async fn kills_lose_nothing_and_repeats_are_the_same() -> Result<()> {
     let remembered: Vec<String> = ids.iter().map(|id| format!("cw:{{delivery}}:seen:{id}")).collect();
     bench.until(&format!("EXISTS {}", remembered.join(" ")), ids.len()).await?;
     for name in NAMES {
-        bench.until(&format!("EXISTS cw:{{delivery}}:due:{name}"), 0).await?;
+        bench.until(&format!("EXISTS cw:{{delivery}}:due:{name} cw:{{delivery}}:leases:{name}"), 0).await?;
         let dead: i64 = bench.ask(&format!("XLEN cw:{{delivery}}:dead:{name}")).await?;
         ensure!(dead == 0, "{name}: {dead} dead letters, seed {seed}");
     }

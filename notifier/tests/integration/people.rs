@@ -223,6 +223,6 @@ async fn a_burst_comes_as_a_digest_where_that_is_wanted() -> Result<()> {
     let told: usize = sent.iter().map(|sent| sent.text.matches("BTCUSDT 1h").count()).sum();
     ensure!(told == 30, "{told} told in {sent:#?}");
     ensure!(digests[0].lines().nth(1).is_some_and(|line| line.contains(" · 42 001.37 · 20")), "{}", digests[0]);
-    bench.until("EXISTS cw:{delivery}:due:chat42 cw:{delivery}:jobs:chat42", 0).await?;
+    bench.until("EXISTS cw:{delivery}:due:chat42 cw:{delivery}:leases:chat42 cw:{delivery}:jobs:chat42", 0).await?;
     notifier.stop().await
 }

@@ -91,7 +91,7 @@ async fn a_schedule_that_is_used_up_ends_in_the_dead_letters() -> Result<()> {
     dead_lettered(&notifier, 1.0).await?;
     ensure!(receiver.received() == 5, "{} requests", receiver.received());
     ensure!(dead(&bench, "desk").await?.contains("503 Service Unavailable"));
-    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:jobs:desk", 0).await
+    bench.until("EXISTS cw:{delivery}:due:desk cw:{delivery}:leases:desk cw:{delivery}:jobs:desk", 0).await
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ async fn a_burst_is_taken_at_once_in_its_order() -> Result<()> {
     let bench = Bench::start().await?;
     let queue = bench.patient_queue("desk")?;
     let ids = bench.enqueue_many(30, "desk").await?;
-    let wanted = |digest_over| Wanted { count: 1, digest_over };
+    let wanted = |digest_over| Wanted { count: 1, digest_over, is_exclusive: true };
     let single = queue.take(wanted(Some(30)), &HashMap::new()).await?;
     ensure!(single.jobs.len() == 1 && !single.is_digest, "{single:?}");
     let digest = queue.take(wanted(Some(28)), &HashMap::new()).await?;

@@ -29,7 +29,7 @@ const TERMS: Terms = Terms {
         pause_max: Duration::from_millis(500),
     },
 };
-const EIGHT: Wanted = Wanted { count: 8, digest_over: None };
+const EIGHT: Wanted = Wanted { count: 8, digest_over: None, is_exclusive: false };
 
 struct Bench {
     server: RedisServer,
@@ -223,7 +223,11 @@ async fn what_was_not_tried_has_its_place_back() -> Result<()> {
     ensure!(again.id == ids[0] && (again.attempts, again.in_doubt) == (0, false), "{again:?}");
     // An attempt that never ended leaves its doubt, though the next one is not made.
     let mut end = redis::cmd("ZADD");
-    end.arg(bench.keys().due("desk")).arg(0).arg(&again.id).exec_async(&mut bench.server.connection().await?).await?;
+    end.arg(bench.keys().leases("desk"))
+        .arg(0)
+        .arg(&again.id)
+        .exec_async(&mut bench.server.connection().await?)
+        .await?;
     let doubtful = bench.take_one(&queue).await?;
     ensure!(doubtful.id == again.id && doubtful.in_doubt, "{doubtful:?}");
     ensure!(queue.settle(&doubtful, &Settlement::Back, &Experience::Nothing).await?);
@@ -266,7 +270,7 @@ async fn a_dead_letter_that_redis_refuses_leaves_the_job_as_it_was() -> Result<(
             let refused = queue.settle(&job, &dead, &Experience::Nothing).await;
             ensure!(refused.as_ref().is_err_and(|error| error.code() == Some("WRONGTYPE")), "{key}: {refused:?}");
             ensure!(bench.ask::<u64>("HLEN", bench.keys().jobs("desk")).await? == 1, "{key}");
-            ensure!(bench.ask::<u64>("ZCARD", bench.keys().due("desk")).await? == 1, "{key}");
+            ensure!(bench.ask::<u64>("ZCARD", bench.keys().leases("desk")).await? == 1, "{key}");
         }
         ensure!(bench.ask::<u64>("DEL", key).await? == 1);
     }
@@ -284,16 +288,16 @@ async fn what_is_under_way_here_is_settled_however_late_unless_somebody_else_too
     let queue = bench.queue("desk", "")?;
     bench.enqueue(&["desk"]).await?;
     let first = bench.take_one(&queue).await?;
-    let due = bench.keys().due("desk");
+    let leases = bench.keys().leases("desk");
     let end_lease = async || {
         let mut end = redis::cmd("ZADD");
-        end.arg(&due).arg(0).arg(&first.id).exec_async(&mut bench.server.connection().await?).await?;
+        end.arg(&leases).arg(0).arg(&first.id).exec_async(&mut bench.server.connection().await?).await?;
         anyhow::Ok(())
     };
-    let under_way = |job: &Job| HashMap::from([(job.id.clone(), job.token)]);
+    let under_way = |job: &Job| UnderWay::from([(job.id.clone(), Held { token: job.token, series: None })]);
     end_lease().await?;
     let batch = queue.take(EIGHT, &under_way(&first)).await?;
-    ensure!(batch.jobs.is_empty() && batch.next_due.is_some(), "{batch:?}");
+    ensure!(batch.jobs.is_empty() && bench.ask::<u64>("ZCARD", leases.clone()).await? == 1, "{batch:?}");
     let again = Settlement::Again { delay: Duration::ZERO, attempts: 1, in_doubt: false };
     ensure!(queue.settle(&first, &again, &Experience::Nothing).await?, "the settlement was refused");
 
