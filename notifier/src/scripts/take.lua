@@ -38,13 +38,16 @@ local function state(id)
   return { attempts = 0, token = 0, ended = 0, doubt = text and true or false }
 end
 local under_way = {}
+-- Whether a job's attempt runs with the caller, who has not settled it, and nobody else took it.
+local function is_running(id, job)
+  return under_way[id] == job.token and job.ended ~= job.token
+end
 for at = 11, #ARGV, 2 do
   under_way[ARGV[at]] = tonumber(ARGV[at + 1])
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, OVER_MAX)) do
   local job = state(id)
-  -- One that the caller could not settle in time, and that nobody else took, stays as it is.
-  if under_way[id] == job.token and job.ended ~= job.token then
+  if is_running(id, job) then
     redis.call('ZADD', leases, 'XX', now + lease, id)
   else
     redis.call('ZADD', due, job.since or now, id)
@@ -101,15 +104,18 @@ local function look(found)
         redis.call('HDEL', jobs, id)
         gone = gone + 1
       else
-        seen = seen + 1
         local job = state(id)
-        job.token = job.token + 1
-        job.since = since
-        local text = cjson.encode(job)
-        redis.call('HSET', jobs, id, text)
+        -- One that runs may stand here: another notifier found its lease over.
+        if not is_running(id, job) then
+          seen = seen + 1
+          job.token = job.token + 1
+          job.since = since
+          local text = cjson.encode(job)
+          redis.call('HSET', jobs, id, text)
+          taken[#taken + 1] = { id, text, alert }
+        end
         redis.call('ZADD', leases, now + lease, id)
         redis.call('ZREM', due, id)
-        taken[#taken + 1] = { id, text, alert }
       end
     end
   end

@@ -298,6 +298,12 @@ async fn what_is_under_way_here_is_settled_however_late_unless_somebody_else_too
     end_lease().await?;
     let batch = queue.take(EIGHT, &under_way(&first)).await?;
     ensure!(batch.jobs.is_empty() && bench.ask::<u64>("ZCARD", leases.clone()).await? == 1, "{batch:?}");
+    // Another notifier looks first, finds the lease over, and has no place for the job.
+    end_lease().await?;
+    ensure!(queue.take(Wanted { count: 0, ..EIGHT }, &HashMap::new()).await?.jobs.is_empty());
+    ensure!(bench.ask::<u64>("ZCARD", bench.keys().due("desk")).await? == 1);
+    let batch = queue.take(EIGHT, &under_way(&first)).await?;
+    ensure!(batch.jobs.is_empty() && bench.ask::<u64>("ZCARD", leases.clone()).await? == 1, "{batch:?}");
     let again = Settlement::Again { delay: Duration::ZERO, attempts: 1, in_doubt: false };
     ensure!(queue.settle(&first, &again, &Experience::Nothing).await?, "the settlement was refused");
 
