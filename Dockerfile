@@ -10,10 +10,11 @@ COPY common/Cargo.toml common/
 COPY demo/Cargo.toml demo/
 COPY indicator-worker/Cargo.toml indicator-worker/
 COPY ingestor/Cargo.toml ingestor/
+COPY monitoring/Cargo.toml monitoring/
 COPY notifier/Cargo.toml notifier/
 COPY testkit/Cargo.toml testkit/
 RUN set -eu; \
-    for crate in chaos common demo indicator-worker ingestor notifier testkit; do \
+    for crate in chaos common demo indicator-worker ingestor monitoring notifier testkit; do \
         mkdir "$crate/src"; \
         touch "$crate/src/lib.rs"; \
     done; \

@@ -46,9 +46,25 @@ table! {
     REDIS_RECONNECTS = EVERY, Kind::Counter, "redis_reconnects_total";
     /// Faults that Redis commands met, by what they mean.
     REDIS_ERRORS = EVERY, Kind::Counter, "redis_errors_total" ["kind"];
+    /// From sending a command, transaction or script to Redis until its answer, in seconds; blocking reads are not measured.
+    REDIS_COMMAND_DURATION = EVERY, Kind::Histogram(REDIS), "redis_command_duration_seconds" ["command"];
+    /// Memory that Redis uses, of a cluster the fullest node, in bytes; NaN until it was asked.
+    REDIS_MEMORY_USED = EVERY, Kind::Gauge, "redis_memory_used_bytes";
+    /// Memory that Redis may use, of a cluster the fullest node, in bytes; NaN without a limit.
+    REDIS_MEMORY_MAX = EVERY, Kind::Gauge, "redis_memory_max_bytes";
+    /// Entries of the streams of all partitions; NaN until Redis was asked.
+    STREAM_LENGTH = EVERY, Kind::Gauge, "stream_length_entries" ["stream"];
+    /// Entries that a consumer group was not given yet, of all partitions; NaN where Redis can't tell.
+    STREAM_LAG = EVERY, Kind::Gauge, "stream_lag_entries" ["stream", "group"];
+    /// Latencies that clocks which differ made negative; they are recorded as 0.
+    LATENCIES_CLAMPED = EVERY, Kind::Counter, "latencies_clamped_total" ["hop"];
 
     /// 1 while all connections to a venue's feed stand, else 0.
     SOURCE_UP = INGEST, Kind::Gauge, "source_up" ["venue"];
+    /// Since when a venue's market is open, in Unix seconds; 0 where it never shuts, NaN while it is shut.
+    MARKET_OPENED = INGEST, Kind::Gauge, "market_opened_timestamp_seconds" ["venue"];
+    /// Series of which no candle has come for longer than two should take while their market was open.
+    STALE_SERIES = INGEST, Kind::Gauge, "stale_series" ["venue"];
     /// How often a connection to a venue's feed came back after it had ended.
     SOURCE_RECONNECTS = INGEST, Kind::Counter, "source_reconnects_total" ["venue"];
     /// Requests to a venue's REST, by how they ended.
