@@ -44,7 +44,7 @@ async fn connect(url: &str, lines: &str) -> Result<MultiplexedConnection, String
 }
 
 fn line(key: &str, path: &Path) -> String {
-    format!("{key} = {path:?}\n")
+    format!("{key} = \"{}\"\n", path.display())
 }
 
 /// Takes the refusal out; [`MultiplexedConnection`] has no words of its own.
