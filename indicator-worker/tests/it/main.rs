@@ -15,6 +15,7 @@ mod kills;
 mod layouts;
 mod oracle;
 mod repartition;
+mod reset;
 mod restarts;
 mod sharing;
 mod support;
