@@ -29,10 +29,10 @@ use crate::progress::Progress;
 use crate::publisher::{Publisher, Sent};
 use crate::rest::client::RestClient;
 use crate::rest::walk::{Requested, Sink, Witness, walk};
-use crate::summary::counted;
 use crate::venue::answer::{Failure, Row, RowState};
 use crate::venue::built::base_of;
 use crate::venue::{self, Span, Subscription};
+use candlewire_common::phrase::counted;
 
 /// How many pages may wait to be published.
 const PAGES_MAX: usize = 4;
