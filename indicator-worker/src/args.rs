@@ -38,6 +38,13 @@ pub enum Command {
     Backtest(BacktestArgs),
     /// Move the data to the configured number of partitions, while all workers are stopped
     Repartition,
+    /// Check Redis, workers, streams, and strategies beside the series that there are
+    #[command(after_long_help = DOCTOR_HELP)]
+    Doctor {
+        /// One JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Forget the cached state of series; it is rebuilt from their histories
     #[command(after_long_help = RESET_HELP)]
     Reset {
@@ -49,6 +56,14 @@ pub enum Command {
         dry_run: bool,
     },
 }
+
+const DOCTOR_HELP: &str = "\
+One line for each thing; what is not well says what to do. Nothing is changed.
+
+Exit codes:
+  0    everything works, warnings aside
+  1    something does not work
+  64   bad usage or configuration";
 
 const RESET_HELP: &str = "\
 Workers may run meanwhile: no signal is lost or found twice, and no candle is applied again. A state that its history

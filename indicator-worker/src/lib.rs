@@ -8,6 +8,7 @@
 pub mod args;
 pub mod backtest;
 pub mod core;
+pub mod doctor;
 pub mod engine;
 pub mod indicators;
 pub mod metrics;

@@ -15,7 +15,7 @@ use crate::connection::describe;
 use crate::group::Group;
 use crate::keys::{NOTIFIER_GROUP, WORKER_GROUP};
 use crate::nodes::Nodes;
-use crate::phrase::{some_of, span};
+use crate::phrase::{counted, some_of, span};
 use crate::series::Partition;
 use crate::stream::range_reply;
 use crate::time::UnixMillis;
@@ -52,6 +52,13 @@ impl Kind {
         match self {
             Self::Candles => "candles",
             Self::Signals => "signals",
+        }
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Candles => "candle",
+            Self::Signals => "signal",
         }
     }
 
@@ -150,10 +157,10 @@ fn reading(kind: Kind, streams: &[Seen], own: &Progress) -> Finding {
     let orphans: Vec<&Seen> = streams.iter().filter(is_orphan).collect();
     if !orphans.is_empty() {
         let waiting: u64 = orphans.iter().map(|stream| stream.length).sum();
-        let detail = format!("{waiting} {subject} wait for a group {group} that is not there yet: start `{reader}`");
+        let detail = format!("{} in streams without a group {group}: start `{reader}`", counted(waiting, kind.noun()));
         return Finding::warning(subject, detail);
     }
-    let detail = format!("{total} in {there} partitions");
+    let detail = format!("{total} in {}", counted(there as u64, "partition"));
     match own.worst {
         Some((partition, most)) => {
             let behind = format!(
@@ -183,7 +190,11 @@ fn foreign(kind: Kind, name: &str, of_group: &Progress) -> Finding {
         None => "nobody serves it".to_owned(),
         Some(quiet) => format!("nobody has served it for {}", span(*quiet)),
     };
-    let detail = format!("has {unfinished} to finish in {} partitions, the oldest since {}", keys.len(), span(*oldest));
+    let detail = format!(
+        "has {unfinished} to finish in {}, the oldest since {}",
+        counted(keys.len() as u64, "partition"),
+        span(*oldest)
+    );
     let is_forgotten = *oldest > FORGOTTEN && quiet.is_none_or(|quiet| quiet > FORGOTTEN);
     if is_forgotten {
         let streams: Vec<String> = keys.iter().map(|key| format!("'{key}'")).collect();

@@ -30,11 +30,12 @@ use candlewire_common::series::{Partition, Series};
 use redis::RedisError;
 
 use erasure::{Erasure, Mode};
+pub(crate) use search::find_all;
 use summary::Summary;
 pub use wish::Wish;
 
 /// Series by their partitions.
-type Found = BTreeMap<Partition, HashSet<Series>>;
+pub(crate) type Found = BTreeMap<Partition, HashSet<Series>>;
 
 /// Forgets the states of all series that are wished for; with `dry_run` only says which.
 ///

@@ -1,4 +1,4 @@
-//! Which series are there of those that are wished for.
+//! Which series are there, and which of them are wished for.
 //!
 //! Owns the walk over the keys, which is made for patterns alone: a series by its name is where its name says.
 
@@ -16,24 +16,22 @@ const SCANNED_AT_ONCE: usize = 1_000;
 
 /// Finds the series by their partitions. Those that are named are among them, whether or not they are there.
 pub(super) async fn find(wishes: &[Wish], redis: &RedisConfig, nodes: &mut Nodes) -> Result<Found, RedisError> {
-    let mut found = Found::new();
-    let mut is_searched = false;
-    for wish in wishes {
-        match wish {
-            Wish::One(series) => {
-                found.entry(series.partition(redis.partitions)).or_default().insert(series.clone());
-            }
-            Wish::Many(_) => is_searched = true,
-        }
+    let has_patterns = wishes.iter().any(|wish| matches!(wish, Wish::Many(_)));
+    let mut found = if has_patterns { find_all(redis, nodes).await? } else { Found::new() };
+    for some in found.values_mut() {
+        some.retain(|series| wishes.iter().any(|wish| wish.means(series)));
     }
-    if is_searched {
-        walk(wishes, redis, nodes, &mut found).await?;
+    for wish in wishes {
+        if let Wish::One(series) = wish {
+            found.entry(series.partition(redis.partitions)).or_default().insert(series.clone());
+        }
     }
     Ok(found)
 }
 
-async fn walk(wishes: &[Wish], redis: &RedisConfig, nodes: &mut Nodes, found: &mut Found) -> Result<(), RedisError> {
-    let pattern = redis.keys.of_partitions();
+/// Finds all series that have a state or a history.
+pub(crate) async fn find_all(redis: &RedisConfig, nodes: &mut Nodes) -> Result<Found, RedisError> {
+    let (mut found, pattern) = (Found::new(), redis.keys.of_partitions());
     for node in nodes.all().await? {
         let mut connection = nodes.to(&node).await?;
         let mut cursor = 0_u64;
@@ -41,8 +39,7 @@ async fn walk(wishes: &[Wish], redis: &RedisConfig, nodes: &mut Nodes, found: &m
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCANNED_AT_ONCE);
             let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(&mut connection).await?;
-            let series = keys.iter().filter_map(|key| series_of(key, &redis.keys, redis.partitions));
-            for (partition, series) in series.filter(|(_, series)| wishes.iter().any(|wish| wish.means(series))) {
+            for (partition, series) in keys.iter().filter_map(|key| series_of(key, &redis.keys, redis.partitions)) {
                 found.entry(partition).or_default().insert(series);
             }
             if next == 0 {
@@ -51,7 +48,7 @@ async fn walk(wishes: &[Wish], redis: &RedisConfig, nodes: &mut Nodes, found: &m
             cursor = next;
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The series whose state or history a key is; one in a partition that is not its own is nobody's.

@@ -9,6 +9,7 @@ mod changes;
 mod cluster;
 mod conditions;
 mod crossings;
+mod doctor;
 mod feed;
 mod fields;
 mod kills;
