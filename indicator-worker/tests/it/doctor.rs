@@ -183,3 +183,27 @@ async fn a_replica_and_a_redis_that_is_away_are_faults() {
     expect(&away, "ok configuration", "");
     assert_eq!(away.last().map(String::as_str), Some("1 fault, 0 warnings"));
 }
+
+/// It is tried at the very address that others would come to, where this machine has one.
+#[tokio::test]
+async fn an_open_redis_that_others_reach_is_told() {
+    let bench = Bench::start(FIT, "").await;
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = socket.connect("192.0.2.1:9").ok().and_then(|()| socket.local_addr().ok()).map(|address| address.ip());
+    let access = async || {
+        let lines = lines(&doctor(&bench, &[], None).await);
+        lines.into_iter().find(|line| line.contains(" redis access: ")).unwrap()
+    };
+    run(&bench, "CONFIG SET bind 0.0.0.0").await;
+    let protected = "ok redis access: no password, and no way to it was found but from this machine";
+    assert_eq!(access().await, protected);
+    run(&bench, "CONFIG SET protected-mode no").await;
+    match own {
+        Some(own) => {
+            let told = access().await;
+            let part = format!("reaches {own} has all of it, without a password: ");
+            assert!(told.contains(&part) && !told.starts_with("ok"), "{told}");
+        }
+        None => assert_eq!(access().await, protected),
+    }
+}

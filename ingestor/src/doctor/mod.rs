@@ -22,11 +22,16 @@ use crate::live::run::plan;
 ///
 /// [`candlewire_common::exit::Fault::Usage`] where the configuration can't be used at all.
 pub async fn run(config: &Config, http: Option<SocketAddr>, as_json: bool) -> Result<Outcome> {
-    let plans = plan(config)?;
+    // Whoever publishes otherwise has a Redis to look at all the same.
+    let plans = if config.sources.is_empty() { Vec::new() } else { plan(config)? };
     let series: usize = plans.iter().map(|plan| plan.series().count()).sum();
     let mut report = Report::new(as_json);
     let detail = format!("{}, {series} series", counted(plans.len() as u64, "source"));
     report.add(&Finding::ok("configuration", detail));
+    if plans.is_empty() {
+        let detail = "none is configured: `ingestor run` needs [[sources]], replay does not";
+        report.add(&Finding::warning("sources", detail));
+    }
     for finding in coverage::look(config) {
         report.add(&finding);
     }

@@ -102,6 +102,16 @@ async fn where_all_is_well_each_thing_has_its_line() -> Result<()> {
 }
 
 #[tokio::test]
+async fn without_sources_the_rest_is_looked_at() -> Result<()> {
+    let bench = Bench::start(DURABLE, "").await?;
+    let lines = examined(&bench, 0).await?;
+    expect(&lines, "warning sources: none is configured", &["replay does not"])?;
+    one(&lines, "ok redis layout")?;
+    assert_eq!(lines.last().map(String::as_str), Some("0 faults, 1 warning"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_unknown_symbol_is_a_fault_among_good_ones() -> Result<()> {
     for kind in [VenueKind::Bybit, VenueKind::Oanda] {
         let venue = busy_venue(kind, Script::none()).await?;

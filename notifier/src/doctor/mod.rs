@@ -12,8 +12,8 @@ use anyhow::Result;
 use candlewire_common::cli::GlobalArgs;
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::doctor::streams::{self, Kind};
-use candlewire_common::doctor::{Report, coverage, http_address, redis};
-use candlewire_common::exit::{Fault, Outcome};
+use candlewire_common::doctor::{Finding, Report, coverage, http_address, redis};
+use candlewire_common::exit::Outcome;
 use candlewire_common::metrics::RedisMetrics;
 
 use crate::link::Link;
@@ -23,15 +23,17 @@ use crate::queue::QueueKeys;
 ///
 /// # Errors
 ///
-/// [`Fault::Usage`] where the configuration can't be used at all.
+/// [`candlewire_common::exit::Fault::Usage`] where the configuration can't be used at all.
 pub(crate) async fn run(args: &GlobalArgs, as_json: bool) -> Result<Outcome> {
     let mut config = args.load()?;
-    if config.recipients.is_empty() {
-        let line = "no recipients: the configuration needs at least one [[recipients]] table";
-        return Err(Fault::Usage(line.to_owned()).into());
-    }
     let mut report = Report::new(as_json);
     report.add(&coverage::summary(&config));
+    if config.recipients.is_empty() {
+        report.add(&Finding::fault(
+            "recipients",
+            "none is configured: `notifier run` needs at least one [[recipients]] table",
+        ));
+    }
     report.add(&http_address::look(args.http.unwrap_or(config.http.notifier), "http.notifier").await);
     let (settings, timeout) = (config.redis.clone(), config.delivery.timeout);
     let nodes = redis::look(&settings, &needs::of(&settings), &mut report).await?;
