@@ -19,6 +19,7 @@ pub mod decimal;
 pub mod exit;
 pub mod group;
 pub mod health;
+pub mod health_check;
 pub mod indicator;
 pub mod keys;
 pub mod logging;
