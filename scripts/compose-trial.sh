@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export COMPOSE_PROJECT_NAME=candlewire-trial
-export PUBLISHED_REDIS_PORT=${PUBLISHED_REDIS_PORT:-16380} PUBLISHED_GRAFANA_PORT=${PUBLISHED_GRAFANA_PORT:-13000}
+export PUBLISHED_REDIS_PORT=16380 PUBLISHED_GRAFANA_PORT=13000 PUBLISHED_PROMETHEUS_PORT=19090
+export PUBLISHED_ALERTMANAGER_PORT=19093
 export DEMO_SPEED=max
 CANDLEWIRE_GIT_SHA=$(git rev-parse --short HEAD)
 export CANDLEWIRE_GIT_SHA
@@ -83,7 +84,7 @@ all_healthy() {
 }
 
 prometheus() {
-    dc exec -T prometheus wget -q -O - "http://127.0.0.1:9090/api/v1/$1"
+    curl --silent --show-error --fail "http://127.0.0.1:$PUBLISHED_PROMETHEUS_PORT/api/v1/$1"
 }
 
 # targets_up JOB COUNT
@@ -231,6 +232,7 @@ for id in $(containers); do
     confined "$id"
 done
 say "nobody is root, root file systems are read-only, no capability is left, nothing listens beyond 127.0.0.1"
+curl --silent --fail "http://127.0.0.1:$PUBLISHED_GRAFANA_PORT/api/health" >/dev/null || fail "grafana can't be reached"
 for service in redis indicator-worker prometheus grafana; do
     ! has_way_out "$(containers $service)" || fail "$service reaches the Internet"
 done

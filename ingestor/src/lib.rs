@@ -34,8 +34,8 @@ pub mod waiting;
 use anyhow::Result;
 use candlewire_common::exit::Outcome;
 use candlewire_common::health_check;
+use candlewire_common::metrics::Page;
 use candlewire_common::screen::Screen;
-use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::arguments::{Arguments, Command};
 
@@ -44,16 +44,16 @@ use crate::arguments::{Arguments, Command};
 /// # Errors
 ///
 /// A fault whose exit code `candlewire_common::exit::code` knows.
-pub async fn run(arguments: Arguments, recorder: PrometheusHandle, screen: Screen) -> Result<Outcome> {
+pub async fn run(arguments: Arguments, page: Page, screen: Screen) -> Result<Outcome> {
     let (config, http) = (arguments.global.load()?, arguments.global.http);
     match arguments.command {
         Command::Run(wanted) => match wanted.replay() {
-            Some(replay) if config.sources.is_empty() => stand_in::run(&config, http, replay, recorder, screen).await,
-            _ => live::run::run(&config, http, recorder, screen).await,
+            Some(replay) if config.sources.is_empty() => stand_in::run(&config, http, replay, page, screen).await,
+            _ => live::run::run(&config, http, page, screen).await,
         },
         Command::Health => health_check::run(http.unwrap_or(config.http.ingestor)).await,
         Command::Backfill(wanted) => backfill::run(&config, wanted, screen).await,
         Command::Doctor => doctor::run(&config).await,
-        Command::Replay(wanted) => replay::run(&config, http, wanted, recorder, screen).await,
+        Command::Replay(wanted) => replay::run(&config, http, wanted, page, screen).await,
     }
 }

@@ -13,9 +13,9 @@ use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::exit::{Fault, Outcome};
 use candlewire_common::health::Health;
+use candlewire_common::metrics::Page;
 use candlewire_common::screen::Screen;
 use candlewire_common::shutdown;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ pub async fn run(
     config: &Config,
     http: Option<SocketAddr>,
     wanted: ReplayArgs,
-    recorder: PrometheusHandle,
+    metrics_page: Page,
     screen: Screen,
 ) -> Result<Outcome> {
     candle_file::check_all(&wanted.files).map_err(Fault::from)?;
@@ -46,7 +46,7 @@ pub async fn run(
     let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
     let address = http.unwrap_or(config.http.ingestor);
     let health = Health::default();
-    replay::serve(address, &target, health.clone(), recorder, &stop, &mut tasks).await?;
+    replay::serve(address, &target, &config.redis, health.clone(), metrics_page, &stop, &mut tasks).await?;
     let stand_in = StandIn { config, target, wanted, health, screen, stop: stop.clone() };
     // Whichever ends first ends the other.
     let shown = async {
