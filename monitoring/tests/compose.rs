@@ -3,6 +3,8 @@
 //! No container engine is needed, so that a change which opens a port, runs something as root or outgrows a small server
 //! is seen wherever tests run. Whether all of it works is what `scripts/compose-trial.sh` tries.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -17,7 +19,7 @@ const PROGRAMS: [&str; 3] = ["ingestor", "indicator-worker", "notifier"];
 struct Compose {
     services: BTreeMap<String, Service>,
     networks: BTreeMap<String, Option<Network>>,
-    volumes: BTreeMap<String, ()>,
+    volumes: BTreeMap<String, Option<Volume>>,
 }
 
 /// A service, as far as rules look at it.
@@ -66,6 +68,13 @@ struct HealthCheck {
 #[derive(Debug, Deserialize)]
 struct Logging {
     options: BTreeMap<String, String>,
+}
+
+/// A named volume.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Volume {
+    external: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -256,6 +265,9 @@ fn what_is_mounted_exists_and_only_data_can_be_written() {
                 used.insert(parts[0].to_owned());
             }
         }
+    }
+    for (name, volume) in &compose.volumes {
+        assert!(volume.as_ref().is_none_or(|volume| !volume.external), "{name} would have to be made by hand");
     }
     assert_eq!(used, compose.volumes.into_keys().collect());
 }
