@@ -228,6 +228,9 @@ done
 until_true 30 "the build's commit is in the metrics" \
     value_is "count(candlewire_build_info{git_sha=\"$CANDLEWIRE_GIT_SHA\"})" 3
 
+until_true 30 "no alert fires but the one that always does" \
+    value_is 'sum(ALERTS{alertstate="firing", alertname!="Watchdog"} or vector(0))' 0
+
 for id in $(containers); do
     confined "$id"
 done
