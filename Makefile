@@ -5,7 +5,7 @@ SHELL := /bin/sh
 # The schedule of `make chaos`; a failing run names its own.
 SEED ?= 20261124
 
-.PHONY: help demo test chaos build fmt lint doc deny redis tools clean
+.PHONY: help demo test chaos build fmt lint doc deny audit redis tools clean
 
 # A toolchain that was installed a moment ago, or is used through sudo, is often not on the path yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -39,6 +39,9 @@ doc: ## Build the documentation, warnings are errors
 
 deny: ## Check dependencies, licences and sources with cargo-deny
 	cargo deny --locked --log-level error check bans licenses sources
+
+audit: ## Check dependencies against the RustSec advisories; needs a network
+	cargo deny --locked check advisories
 
 redis: ## Install redis-server and a C compiler if they are missing
 	@sh scripts/ensure-tools.sh cc redis-server

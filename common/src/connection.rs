@@ -17,7 +17,9 @@ use redis::{
 use crate::cluster::{ClusterMap, Node};
 use crate::config::RedisConfig;
 use crate::exit::Fault;
+use crate::refusal::Refusal;
 use crate::slot::slot_of;
+use crate::{credentials, trust};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,7 +44,8 @@ impl RedisTarget {
     ///
     /// # Errors
     ///
-    /// [`Fault::Usage`] when a URL means nothing to the Redis client.
+    /// [`Fault::Usage`] when a URL means nothing to the Redis client, or a file with a secret or a certificate can't be
+    /// used.
     pub fn new(config: &RedisConfig) -> Result<Self, Fault> {
         let refused = |error: RedisError| Fault::Usage(format!("redis.url: {}", error.category()));
         let infos: Vec<ConnectionInfo> =
@@ -52,6 +55,7 @@ impl RedisTarget {
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
         let first = infos.into_iter().next().filter(|_| !seeds.is_empty());
         let info = first.ok_or_else(|| Fault::Usage("redis.url: names no server".to_owned()))?.set_tcp_settings(tcp);
+        let info = trust::lay(credentials::lay(info, &config.access)?, &config.access)?;
         Client::open(info.clone()).map_err(refused)?;
         let met = config.cluster.then(|| Arc::new(Mutex::new(seeds.clone())));
         Ok(Self { info, seeds: seeds.into(), met, address: config.address() })
@@ -283,11 +287,15 @@ pub(crate) fn is_moved(error: &RedisError) -> bool {
     server_error(error).is_some_and(|error| error.code() == "MOVED")
 }
 
-/// An error as one line without the client library's decorations.
+/// An error as one line without the client library's decorations, with the way out where a person must take one.
 pub fn describe(error: &RedisError) -> String {
     let text = match server_error(error) {
         Some(server) => format!("{} {}", server.code(), server.details().unwrap_or_default()),
         None => error.to_string(),
     };
-    text.trim_end().replace('\n', " ")
+    let text = text.trim_end().replace('\n', " ");
+    match Refusal::of(error) {
+        Some(refusal) => format!("{}: {}", text.trim_end_matches('.'), refusal.way_out()),
+        None => text,
+    }
 }
