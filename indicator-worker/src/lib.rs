@@ -10,6 +10,7 @@ pub mod core;
 pub mod engine;
 pub mod indicators;
 pub mod metrics;
+mod minute;
 pub mod repartition;
 pub mod run;
 pub mod show;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use candlewire_common::counted::counted;
 use candlewire_common::exit::Outcome;
 
 /// What became of the rows.
@@ -44,11 +45,6 @@ impl fmt::Display for Summary {
             (counted(total, "candle"), counted(refused, "row"), counted(duplicates, "duplicate"));
         write!(f, "{candles} published in {:.1} s, {rows} refused, {repeats} skipped", took.as_secs_f64())
     }
-}
-
-/// The count with its noun, which gets an s where it is not one.
-pub(crate) fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

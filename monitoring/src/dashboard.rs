@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::{fs, io};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::grid::Place;
 
@@ -84,8 +84,29 @@ pub struct Variable {
     pub kind: String,
     /// Where the values of a query come from.
     pub datasource: Option<DataSource>,
-    /// What gives its values, in words.
-    pub definition: String,
+    /// What gives its values.
+    pub query: VariableQuery,
+}
+
+/// What gives a variable its values.
+#[derive(Clone, Debug, Default)]
+pub struct VariableQuery {
+    /// In words, such as `label_values(metric, label)`; of a data source, its kind.
+    pub query: String,
+}
+
+impl<'de> Deserialize<'de> for VariableQuery {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// Grafana writes a string, or an object that holds one.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Object { query: String },
+        }
+        let (Written::Text(query) | Written::Object { query }) = Written::deserialize(deserializer)?;
+        Ok(Self { query })
+    }
 }
 
 /// Where data come from.

@@ -4,8 +4,8 @@
 //! metric table of `candlewire-common`, and run them against real processes. It changes nothing.
 
 pub mod dashboard;
-pub mod expression;
 pub mod grid;
-pub mod known_metric;
 pub mod lint;
+pub mod outcome;
+pub mod promql;
 pub mod variable;

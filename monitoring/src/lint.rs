@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use crate::dashboard::{Dashboard, DataSource, Link, Panel, Target};
-use crate::expression::Expression;
-use crate::known_metric::KnownMetric;
+use crate::outcome::Outcome;
+use crate::promql;
 use crate::variable::{self, BUILT_IN};
 
 /// The kinds of panels that are used.
@@ -17,7 +17,7 @@ const KINDS: [&str; 4] = ["row", "stat", "timeseries", "table"];
 /// A description has so many sentences at most: it is read beside a graph that looks wrong.
 const SENTENCES_MAX: usize = 4;
 
-/// The windows of the alert EndToEndSlow, which the panel of this title shows; all others follow the time shown.
+/// The windows of the alert `EndToEndSlow`, which the panel of this title shows; all others follow the time shown.
 const BURN_RATE: (&str, [&str; 2]) = ("Burn rate", ["5m", "1h"]);
 
 /// Returns what is wrong with `dashboard`; `all` are the dashboards that links may lead to.
@@ -76,15 +76,12 @@ impl Lint<'_> {
             if !is_ours(variable.datasource.as_ref()) {
                 faults.push(format!("the values of ${name} come from another data source"));
             }
-            let inner = variable.definition.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
-            let fault = match inner.and_then(|inner| inner.split_once(", ")) {
-                Some((metric, label)) => match KnownMetric::named(metric) {
-                    Some(metric) if metric.labels.contains(label) => None,
-                    _ => Some(format!("${name}: {metric} has no label {label}")),
-                },
+            let inner = variable.query.query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
+            faults.extend(match inner.and_then(|inner| inner.split_once(", ")) {
+                Some((metric, label)) if promql::labels(metric).is_some_and(|labels| labels.contains(&label)) => None,
+                Some((metric, label)) => Some(format!("${name}: {metric} has no label {label}")),
                 None => Some(format!("${name} is not made of label_values(metric, label)")),
-            };
-            faults.extend(fault);
+            });
             let used =
                 |panel: &Panel| panel.targets.iter().any(|target| variable::names(&target.expr).contains(&&**name));
             if !self.dashboard.panels.iter().any(used) {
@@ -165,10 +162,12 @@ impl Lint<'_> {
                 faults.push(format!("its window is {window}, not {wanted}"));
             }
         }
-        let expression = Expression::read(&readable(&target.expr));
-        faults.extend(expression.faults);
+        let expression = readable(&target.expr);
+        faults.extend(promql::complaints(&expression, &[]).iter().map(ToString::to_string));
+        let outcome = Outcome::of(&expression);
+        faults.extend(outcome.faults);
         for label in placeholders(&target.legend_format) {
-            if !expression.labels.contains(label) {
+            if !outcome.labels.contains(label) {
                 faults.push(format!("its legend shows {label}, which its result does not have"));
             }
         }

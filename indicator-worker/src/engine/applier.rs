@@ -67,6 +67,7 @@ impl Applier {
             effects: &effects,
             position,
             now: read.millis(),
+            metrics,
         };
         let committed =
             commit.send(&mut self.memory, connection).await.inspect_err(|_| metrics.commits_retried.increment(1))?;

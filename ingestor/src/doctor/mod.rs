@@ -9,10 +9,10 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use candlewire_common::config::Config;
+use candlewire_common::counted::counted;
 use candlewire_common::exit::Outcome;
 
 use crate::live::run::plan;
-use crate::summary::counted;
 
 /// What was found of one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]

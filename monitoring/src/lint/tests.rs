@@ -11,7 +11,7 @@ fn right() -> Value {
         "links": [{"title": "B", "url": "/d/b"}],
         "templating": {"list": [
             {"type": "datasource", "name": "datasource"},
-            {"type": "query", "name": "venue", "datasource": ours, "definition": "label_values(candlewire_gaps_total, venue)"}
+            {"type": "query", "name": "venue", "datasource": ours, "query": {"query": "label_values(candlewire_gaps_total, venue)"}}
         ]},
         "annotations": {"list": [{"datasource": ours, "expr": "process_start_time_seconds"}]},
         "panels": [
@@ -64,7 +64,7 @@ fn what_the_whole_lacks_is_found() {
         ("/links", json!([]), "a: it does not link to every other dashboard"),
         ("/links/0/url", json!("/d/c"), "a: the link to \"/d/c\" leads nowhere"),
         ("/panels/0/type", json!("stat"), "a: it does not begin with a row"),
-        ("/annotations/list/0/expr", json!("up_since"), "a: annotation: nothing exposes \"up_since\""),
+        ("/annotations/list/0/expr", json!("up_since"), "a: annotation: up_since: no such metric"),
     ] {
         let found = found(pointer, value);
         assert!(found.lines().any(|line| line == expected), "{pointer}: {found}");
@@ -76,9 +76,9 @@ fn variables_are_defined_used_and_made_of_labels_that_exist() {
     let at = "/templating/list/1";
     let renamed = found(&format!("{at}/name"), json!("source"));
     assert!(renamed.contains("nobody defines $venue") && renamed.contains("$source is not used"), "{renamed}");
-    let label = found(&format!("{at}/definition"), json!("label_values(candlewire_gaps_total, channel)"));
+    let label = found(&format!("{at}/query/query"), json!("label_values(candlewire_gaps_total, channel)"));
     assert!(label.contains("$venue: candlewire_gaps_total has no label channel"), "{label}");
-    let other = found(&format!("{at}/definition"), json!("query_result(up)"));
+    let other = found(&format!("{at}/query/query"), json!("query_result(up)"));
     assert!(other.contains("not made of label_values"), "{other}");
     let source = found("/templating/list/0/name", json!("source"));
     assert!(source.contains("no variable for the data source") && source.contains("has $datasource"), "{source}");
@@ -121,7 +121,7 @@ fn queries_ask_for_what_exists_over_windows_that_fit() {
     for (pointer, value, expected) in [
         ("/panels/1/targets/0/expr", json!("rate(candlewire_gaps_total{venue=\"$venue\"}[5m])"), "its window is 5m"),
         ("/panels/2/targets/0/expr", json!("increase(candlewire_gaps_total[$__rate_interval])"), "not $__range"),
-        ("/panels/2/targets/0/expr", json!("sum(candlewire_gaps_total)"), "only grows"),
+        ("/panels/2/targets/0/expr", json!("sum(candlewire_gaps_total)"), "a counter outside of rate"),
         ("/panels/1/targets/0/legendFormat", json!("{{symbol}}"), "its legend shows symbol"),
     ] {
         let found = found(pointer, value);
