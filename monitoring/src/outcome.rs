@@ -173,10 +173,7 @@ mod tests {
                  / on (timeframe) group_left () max by (timeframe) (candlewire_timeframe_seconds)",
                 &["timeframe", "venue"],
             ),
-            (
-                "max by (job) (candlewire_redis_up) * on (job) group_right (job) candlewire_redis_up",
-                &["instance", "job"],
-            ),
+            ("max by (job) (candlewire_redis_up) * on (job) group_right () candlewire_redis_up", &["instance", "job"]),
         ] {
             let outcome = Outcome::of(expression);
             assert_eq!(outcome.faults, Vec::<String>::new(), "{expression}");
