@@ -9,6 +9,7 @@ import re
 import sys
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 # Grafana's types leave open what a data source adds to an annotation. These are Prometheus's own.
@@ -50,6 +51,8 @@ def check_the_check(dashboard):
 
 
 def main(files):
+    # Without them, queries and what is special to a kind of panel are taken as they are.
+    register_default_plugins()
     found = 0
     for file in files:
         with open(file, encoding="utf-8") as opened:
