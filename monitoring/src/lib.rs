@@ -5,7 +5,9 @@
 
 pub mod dashboard;
 pub mod grid;
+pub mod haste;
 pub mod lint;
 pub mod outcome;
 pub mod promql;
+pub mod rules;
 pub mod variable;
