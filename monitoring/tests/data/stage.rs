@@ -1,6 +1,7 @@
 //! Everything that runs: Redis, a mock venue, an ingestor that follows it and one that replays a file, two workers, a
 //! notifier with a recipient that accepts and one that fails, and Prometheus.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -21,6 +22,15 @@ const REDIS_MEMORY_BYTES: u64 = 256 << 20;
 /// In the words of the mock; Binance spells them without the dash.
 const SYMBOLS: [&str; 6] = ["BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "ADA-USD", "DOT-USD"];
 
+/// Where candles come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Candles {
+    /// From a file alone.
+    Replayed,
+    /// From a file and from a venue.
+    LiveAndReplayed,
+}
+
 /// What is running. Dropped, all of it ends.
 pub(crate) struct Stage {
     pub(crate) prometheus: PrometheusServer,
@@ -32,8 +42,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts all of it.
-    pub(crate) async fn start() -> Result<Self> {
+    /// Starts all of it, or all but the ingestor that follows the venue.
+    pub(crate) async fn start(candles: Candles) -> Result<Self> {
         let memory = Some((REDIS_MEMORY_BYTES, Eviction::NoEviction));
         let redis = RedisServer::start(RedisOptions { memory, ..RedisOptions::default() }).await?;
         let market = Market::new(20_261_124, &SYMBOLS).with_empty_share(0);
@@ -48,25 +58,23 @@ impl Stage {
         let file = bundled::path("EURUSD-1h-2017.csv");
         let file = file.to_str().context("the path is not UTF-8")?;
         let replay = ["replay", file, "--series", "csv:EURUSD:1h", "--speed", "7200x"];
-        let (worker, other) = (
-            start("indicator-worker", &["run"], directory.path()),
-            start("indicator-worker", &["run"], directory.path()),
-        );
-        let started = [
-            worker.await?,
-            other.await?,
-            start("notifier", &["run"], directory.path()).await?,
-            start("ingestor", &["run"], directory.path()).await?,
-            start("ingestor", &replay, directory.path()).await?,
-        ];
-        let at = |index: usize| started[index].1;
-        let config = PrometheusConfig::every(Duration::from_secs(1))
-            .job("indicator-worker", [at(0), at(1)])
-            .job("notifier", [at(2)])
-            .job("ingestor", [at(3), at(4)]);
+        let run = ["run"];
+        let mut wanted: Vec<(&'static str, &[&str])> =
+            vec![("indicator-worker", &run), ("indicator-worker", &run), ("notifier", &run), ("ingestor", &replay)];
+        if candles == Candles::LiveAndReplayed {
+            wanted.push(("ingestor", &run));
+        }
+        let mut programs = Vec::new();
+        let mut jobs: BTreeMap<&'static str, Vec<SocketAddr>> = BTreeMap::new();
+        for (name, arguments) in wanted {
+            let (program, address) = run_program(name, arguments, directory.path()).await?;
+            programs.push(program);
+            jobs.entry(name).or_default().push(address);
+        }
+        let config = PrometheusConfig::every(Duration::from_secs(1));
+        let config = jobs.into_iter().fold(config, |config, (name, addresses)| config.job(name, addresses));
         let prometheus = PrometheusServer::start(&config.to_string()).await?;
         prometheus.wait_until_scraped(PATIENCE).await?;
-        let programs = started.into_iter().map(|(program, _)| program).collect();
         Ok(Self {
             prometheus,
             programs,
@@ -130,7 +138,7 @@ ws_url = "{}"
 }
 
 /// Starts a program and waits until it tells where its metrics are.
-async fn start(name: &str, arguments: &[&str], directory: &Path) -> Result<(Program, SocketAddr)> {
+async fn run_program(name: &str, arguments: &[&str], directory: &Path) -> Result<(Program, SocketAddr)> {
     let command = ProgramCommand::built(name)?.args(arguments).args(["--http", "127.0.0.1:0"]).current_dir(directory);
     let program = command.spawn()?;
     let line = program.wait_for_line(|line| line.contains("metrics at http://"), PATIENCE).await?;
