@@ -66,11 +66,9 @@ pub async fn run(config: &Config, http: Option<SocketAddr>, page: Page, screen: 
     let health = Health::default();
     let mut tasks: JoinSet<Result<()>> = JoinSet::new();
     let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
-    let (shown, token) = (health.clone(), stop.clone());
-    tasks.spawn(async move { server.serve(page, shown, token).await.context("serve metrics") });
     let redis = RedisMetrics::new();
     let census = Census::new(target.clone(), &config.redis, redis.clone());
-    let watch = watchdog::run(target.clone(), census, health, redis, stop.clone());
+    let watch = watchdog::run(target.clone(), census, health.clone(), redis, stop.clone());
     tasks.spawn(async move {
         watch.await;
         Ok(())
@@ -82,6 +80,9 @@ pub async fn run(config: &Config, http: Option<SocketAddr>, page: Page, screen: 
         target.address()
     );
     spawn(config, &target, plans, Clock::system(), &screen, &stop, &mut tasks)?;
+    // Now that every metric is there.
+    let token = stop.clone();
+    tasks.spawn(async move { server.serve(page, health, token).await.context("serve metrics") });
     shutdown::supervise(tasks, stop, shutdown::GRACE).await?;
     tracing::info!("ingestor stopped");
     Ok(Outcome::Done)

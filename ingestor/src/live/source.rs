@@ -195,7 +195,8 @@ impl Source {
                 if learned == Learned::Rest {
                     metrics.backfilled();
                 }
-                tracing::debug!(series = %series, "{series}: {} is closed", candle.open_time().rfc3339());
+                let open_time = candle.open_time();
+                tracing::debug!(series = %series, open_time = open_time.0, "{series}: {} is closed", open_time.rfc3339());
                 for (longer, candle) in self.tracks[index].publish(candle) {
                     self.derive(longer, candle, now);
                 }
