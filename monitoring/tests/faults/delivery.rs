@@ -59,8 +59,8 @@ impl Recipients {
     }
 
     fn config(&self, redis: &RedisServer) -> Result<String> {
-        // Tried each second for a minute and more, which is longer than a breaker looks on.
-        let schedule = vec!["\"1s\""; 80].join(", ");
+        // Tried for a minute and a half, which is longer than a breaker looks on.
+        let schedule = vec!["\"2s\""; 49].join(", ");
         let mut text = format!(
             "[redis]\nurl = \"{}\"\npartitions = {PARTITIONS}\n[delivery]\nschedule = [\"0s\", {schedule}]\n",
             redis.url()

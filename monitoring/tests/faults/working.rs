@@ -61,7 +61,8 @@ fn configure(directory: &TempDir, redis: &RedisServer, name: &str, more: &str) -
     let path = directory.path().join(format!("{name}.toml"));
     let text = format!(
         "[redis]\nurl = \"{}\"\npartitions = {PARTITIONS}\n[streams]\ncandles_retention = \"1m\"\n{more}\n\
-         [[indicators]]\nseries = [\"*\"]\ncompute = [\"sma(3)\"]\n",
+         [[indicators]]\nseries = [\"*\"]\ncompute = [\"sma(3)\"]\n\
+         [[recipients]]\nname = \"terminal\"\nkind = \"console\"\n",
         redis.url()
     );
     fs::write(&path, text)?;
