@@ -1,7 +1,7 @@
 //! Rules in a hurry: the shipped rules, with their spans of time shortened, so that a test of a minute sees hours.
 //!
-//! Owns the arithmetic: every `for` and every range of every expression is divided by [`Haste::divisor`], but no range
-//! becomes shorter than [`Haste::range_min`], which must hold several scrapes. Thresholds stay what they are, those in
+//! Owns the arithmetic: every `for` and every range of every expression is divided by [`Haste::divisor`], down to
+//! [`Haste::hold_min`] and [`Haste::range_min`], which must hold several scrapes. Thresholds stay what they are, those in
 //! seconds included, and so do names, labels and texts. There is no second copy of the rules to forget.
 
 use std::time::Duration;
@@ -16,6 +16,8 @@ use crate::rules::{Rule, RuleFile};
 pub struct Haste {
     /// What spans are divided by.
     pub divisor: u32,
+    /// The shortest `for`.
+    pub hold_min: Duration,
     /// The shortest range.
     pub range_min: Duration,
 }
@@ -47,7 +49,7 @@ impl Haste {
     fn shorten(self, rule: &mut Rule) -> Result<(), HasteError> {
         if let Some(text) = &rule.holds {
             let span = parse_duration(text).map_err(|reason| HasteError::Span(text.clone(), reason))?;
-            rule.holds = Some(format!("{}ms", (span / self.divisor).as_millis()));
+            rule.holds = Some(format!("{}ms", (span / self.divisor).max(self.hold_min).as_millis()));
         }
         rule.expr = self.expression(&rule.expr)?;
         Ok(())
@@ -92,7 +94,8 @@ fn at_once(selector: &VectorSelector) -> Result<(), HasteError> {
 mod tests {
     use super::*;
 
-    const HASTE: Haste = Haste { divisor: 60, range_min: Duration::from_secs(4) };
+    const HASTE: Haste =
+        Haste { divisor: 60, hold_min: Duration::from_millis(1_500), range_min: Duration::from_secs(4) };
 
     fn expression(text: &str) -> Result<String, HasteError> {
         HASTE.expression(text)
