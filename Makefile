@@ -5,7 +5,7 @@ SHELL := /bin/sh
 # The schedule of `make chaos`; a failing run names its own.
 SEED ?= 20261124
 
-.PHONY: help demo test chaos build doctor fmt lint doc deny redis clean
+.PHONY: help demo test chaos build doctor fmt lint doc deny redis tools clean
 
 # A toolchain that was installed a moment ago, or is used through sudo, is often not on the path yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -17,7 +17,7 @@ demo: redis ## Build all and watch real candles become alerts (about a minute)
 	cargo build --release --locked --workspace --bins
 	target/release/demo
 
-test: redis ## Run all tests, on private Redis servers of their own
+test: tools ## Run all tests, on private Redis servers of their own
 	cargo test --workspace --locked
 
 chaos: redis ## Break workers, connections and Redis 1,000 times, check every signal; SEED=n for another schedule
@@ -51,7 +51,10 @@ deny: ## Check dependencies, licences and sources with cargo-deny
 	cargo deny --locked --log-level error check bans licenses sources
 
 redis: ## Install redis-server and a C compiler if they are missing
-	@sh scripts/ensure-redis.sh
+	@sh scripts/ensure-tools.sh cc redis-server
+
+tools: ## Install what the tests need on top: Prometheus with promtool, and amtool
+	@sh scripts/ensure-tools.sh cc redis-server prometheus promtool amtool
 
 clean: ## Remove everything that was built
 	cargo clean

@@ -5,6 +5,19 @@ use std::io::{self, IsTerminal};
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
+/// Logs a step of a signal's way: at `info` what happens live, at `debug` what comes of a file or of a venue's history, of
+/// which there may be a year in a second.
+#[macro_export]
+macro_rules! log_step {
+    ($origin:expr, $($line:tt)*) => {
+        if $origin == $crate::candle::Origin::Live {
+            tracing::info!($($line)*);
+        } else {
+            tracing::debug!($($line)*);
+        }
+    };
+}
+
 /// The form of the log lines.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum LogFormat {

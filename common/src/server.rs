@@ -8,12 +8,12 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Fault;
 use crate::health::Health;
+use crate::metrics::Page;
 
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -43,7 +43,7 @@ impl Server {
     /// # Errors
     ///
     /// [`io::Error`] when the listener fails.
-    pub async fn serve(self, metrics: PrometheusHandle, health: Health, stop: CancellationToken) -> io::Result<()> {
+    pub async fn serve(self, metrics: Page, health: Health, stop: CancellationToken) -> io::Result<()> {
         let page = metrics.clone();
         let router = Router::new()
             .route("/livez", get(async || "ok\n"))

@@ -10,23 +10,29 @@ use redis::{ErrorKind, RedisError};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::census::Census;
 use crate::connection::{RedisTarget, describe};
 use crate::health::Health;
 use crate::mending::mend;
-use crate::metrics::RedisMetrics;
+use crate::metrics::{Command, RedisMetrics, Stopwatch};
 use crate::nodes::Nodes;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Together with [`EVERY`], readiness follows Redis well within 5 seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Watches Redis until `stop`.
-pub async fn run(target: RedisTarget, health: Health, metrics: RedisMetrics, stop: CancellationToken) {
+/// Watches Redis and takes its census until `stop`.
+pub async fn run(target: RedisTarget, census: Census, health: Health, metrics: RedisMetrics, stop: CancellationToken) {
+    tokio::join!(watch(target, health, metrics, stop.clone()), census.run(stop));
+}
+
+async fn watch(target: RedisTarget, health: Health, metrics: RedisMetrics, stop: CancellationToken) {
     let mut nodes = Nodes::new(target.clone(), PATIENCE);
+    let stopwatch = Stopwatch::new(Command::Ping);
     let (mut seen_before, mut may_have_started) = (false, true);
     loop {
         let outcome = tokio::select! {
-            outcome = timeout(PATIENCE, ping(&mut nodes, &mut may_have_started)) => {
+            outcome = timeout(PATIENCE, ping(&mut nodes, &stopwatch, &mut may_have_started)) => {
                 outcome.unwrap_or_else(|_| Err(hangs()))
             }
             () = stop.cancelled() => return,
@@ -59,9 +65,10 @@ pub async fn run(target: RedisTarget, health: Health, metrics: RedisMetrics, sto
     }
 }
 
-async fn ping(nodes: &mut Nodes, may_have_started: &mut bool) -> Result<(), RedisError> {
+async fn ping(nodes: &mut Nodes, stopwatch: &Stopwatch, may_have_started: &mut bool) -> Result<(), RedisError> {
     for node in nodes.all().await? {
-        redis::cmd("PING").exec_async(&mut nodes.to(&node).await?).await?;
+        let mut connection = nodes.to(&node).await?;
+        stopwatch.time(redis::cmd("PING").exec_async(&mut connection)).await?;
     }
     if *may_have_started {
         *may_have_started = !mend(nodes).await?;

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod engine;
 pub mod indicators;
 pub mod metrics;
+mod minute;
 pub mod repartition;
 pub mod reset;
 pub mod run;

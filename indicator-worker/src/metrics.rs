@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use candlewire_common::candle_entry::{CandleEntry, Unusable};
-use candlewire_common::metrics::{RedisMetrics, table};
+use candlewire_common::metrics::{Command, Latency, RedisMetrics, Spans, Stopwatch, Tally, table};
 use candlewire_common::series::Partition;
 use candlewire_common::signal::Direction;
 use candlewire_common::strategy::{Filtered, Strategy};
@@ -44,10 +44,18 @@ impl Rebuild {
 /// Look-ups in the two tiers of the cache.
 #[derive(Clone, Debug)]
 pub(crate) struct CacheMetrics {
-    pub(crate) memory_hits: Counter,
-    pub(crate) memory_misses: Counter,
-    pub(crate) redis_hits: Counter,
+    pub(crate) memory_hits: Tally,
+    pub(crate) memory_misses: Tally,
+    pub(crate) redis_hits: Tally,
     pub(crate) redis_misses: Counter,
+}
+
+/// Times what is asked of Redis.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopwatches {
+    pub(crate) commit: Stopwatch,
+    pub(crate) states: Stopwatch,
+    pub(crate) histories: Stopwatch,
 }
 
 /// The streams that a partition's owner trims.
@@ -104,7 +112,7 @@ impl Overdue {
     fn show(&self, seen: &BTreeMap<(Trimmed, Partition), u64>) {
         for (gauge, stream) in self.gauges.iter().zip(Trimmed::ALL) {
             let worst = seen.iter().filter(|((kind, _), _)| *kind == stream).map(|(_, overdue)| *overdue).max();
-            gauge.set(seconds(Duration::from_millis(worst.unwrap_or(0))));
+            gauge.set(Duration::from_millis(worst.unwrap_or(0)).as_secs_f64());
         }
     }
 }
@@ -114,6 +122,7 @@ impl Overdue {
 pub struct WorkerMetrics {
     pub(crate) redis: RedisMetrics,
     pub(crate) cache: CacheMetrics,
+    pub(crate) watches: Stopwatches,
     pub(crate) partitions_owned: Gauge,
     pub(crate) overdue: Overdue,
     series_warming: Gauge,
@@ -124,13 +133,15 @@ pub struct WorkerMetrics {
     pub(crate) commits_applied: Counter,
     pub(crate) commits_fenced: Counter,
     pub(crate) commits_retried: Counter,
-    queue_wait: Histogram,
-    signal_latency: Histogram,
+    queue_wait: Latency,
+    signal_latency: Latency,
+    /// The same since the last summary.
+    pub(crate) signal_spans: Spans,
     batch_candles: Histogram,
-    processed: [Counter; 4],
+    pub(crate) processed: [Tally; 4],
     rebuilds: [Counter; 3],
     takeovers: Arc<HashMap<&'static str, Counter>>,
-    emitted: Arc<HashMap<(String, Direction), Counter>>,
+    pub(crate) emitted: Arc<HashMap<(String, Direction), Tally>>,
     filtered: Arc<HashMap<(String, Filtered), Counter>>,
 }
 
@@ -143,7 +154,7 @@ impl WorkerMetrics {
         let emitted = strategies.iter().flat_map(|strategy| {
             [Direction::Buy, Direction::Sell].map(|direction| {
                 let counter = table::SIGNALS_EMITTED.counter(&[&strategy.name, direction.as_str()]);
-                ((strategy.name.clone(), direction), counter)
+                ((strategy.name.clone(), direction), Tally::new(counter))
             })
         });
         let filtered = strategies.iter().flat_map(|strategy| {
@@ -156,10 +167,15 @@ impl WorkerMetrics {
         Self {
             redis: RedisMetrics::new(),
             cache: CacheMetrics {
-                memory_hits: cache("memory", "hit"),
-                memory_misses: cache("memory", "miss"),
-                redis_hits: cache("redis", "hit"),
+                memory_hits: Tally::new(cache("memory", "hit")),
+                memory_misses: Tally::new(cache("memory", "miss")),
+                redis_hits: Tally::new(cache("redis", "hit")),
                 redis_misses: cache("redis", "miss"),
+            },
+            watches: Stopwatches {
+                commit: Stopwatch::new(Command::Exec),
+                states: Stopwatch::new(Command::Hgetall),
+                histories: Stopwatch::new(Command::Xrevrange),
             },
             partitions_owned: table::PARTITIONS_OWNED.gauge(&[]),
             overdue: Overdue::new(),
@@ -171,10 +187,11 @@ impl WorkerMetrics {
             commits_applied: commits("applied"),
             commits_fenced: commits("fenced"),
             commits_retried: commits("retried"),
-            queue_wait: table::QUEUE_WAIT.histogram(&[]),
-            signal_latency: table::SIGNAL_LATENCY.histogram(&[]),
+            queue_wait: Latency::new(table::QUEUE_WAIT.histogram(&[]), "queue_wait"),
+            signal_latency: Latency::new(table::SIGNAL_LATENCY.histogram(&[]), "signal_latency"),
+            signal_spans: Spans::new(),
             batch_candles: table::BATCH_CANDLES.histogram(&[]),
-            processed: Outcome::ALL.map(|outcome| table::CANDLES_PROCESSED.counter(&[outcome.as_str()])),
+            processed: Outcome::ALL.map(|outcome| Tally::new(table::CANDLES_PROCESSED.counter(&[outcome.as_str()]))),
             rebuilds: Rebuild::ALL.map(|cause| table::STATE_REBUILDS.counter(&[cause.as_str()])),
             takeovers: Arc::new(takeovers.map(|cause| (cause, table::PARTITION_TAKEOVERS.counter(&[cause]))).into()),
             emitted: Arc::new(emitted.collect()),
@@ -199,8 +216,8 @@ impl WorkerMetrics {
 
     pub(crate) fn read(&self, decoded: &[Result<CandleEntry<'_>, Unusable>], now: UnixMicros) {
         self.batch_candles.record(decoded.len() as f64);
-        for wait in decoded.iter().flatten().map(|entry| now.since(entry.sent)).filter(|wait| *wait < WAIT_MAX) {
-            self.queue_wait.record(seconds(wait));
+        for sent in decoded.iter().flatten().map(|entry| entry.sent).filter(|sent| now.since(*sent) < WAIT_MAX) {
+            self.queue_wait.record(sent, now);
         }
     }
 
@@ -211,9 +228,8 @@ impl WorkerMetrics {
             counter.increment(count);
         }
         for signal in &effects.signals {
-            let latency = now.since(signal.candle_us);
-            if latency < WAIT_MAX {
-                self.signal_latency.record(seconds(latency));
+            if now.since(signal.candle_us) < WAIT_MAX {
+                self.signal_spans.add(self.signal_latency.record(signal.candle_us, now));
             }
             if let Some(counter) = self.emitted.get(&(signal.strategy.clone(), signal.direction)) {
                 counter.increment(1);
@@ -225,8 +241,4 @@ impl WorkerMetrics {
             }
         }
     }
-}
-
-fn seconds(span: Duration) -> f64 {
-    span.as_secs_f64()
 }

@@ -5,13 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use candlewire_common::census::Census;
 use candlewire_common::config::Config;
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::exit::Outcome;
 use candlewire_common::health::Health;
 use candlewire_common::metrics::{self, Process};
 use candlewire_common::server::Server;
-use candlewire_common::{meta, shutdown, watchdog};
+use candlewire_common::{meta, minute, shutdown, watchdog};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use crate::core::Plans;
 use crate::engine::{Coordinator, Leases, PartitionTask, Settings};
 use crate::metrics::WorkerMetrics;
+use crate::minute::Minute;
 
 /// Runs the worker until a signal stops it.
 ///
@@ -39,9 +41,15 @@ pub async fn run(config: Config, http: Option<SocketAddr>) -> Result<Outcome> {
     let token = stop.clone();
     let page = health.clone();
     tasks.spawn(async move { server.serve(handle, page, token).await.context("serve metrics") });
-    let (watched, token, redis) = (target.clone(), stop.clone(), metrics.redis.clone());
+    let census = Census::new(target.clone(), &config.redis, metrics.redis.clone());
+    let (seen, counted, token) = (census.follow(), metrics.clone(), stop.clone());
+    let watch = watchdog::run(target.clone(), census, health, metrics.redis.clone(), stop.clone());
     tasks.spawn(async move {
-        watchdog::run(watched, health, redis, token).await;
+        watch.await;
+        Ok(())
+    });
+    tasks.spawn(async move {
+        minute::each(token, || Minute::take(&counted, seen.borrow().candle_lag()).say()).await;
         Ok(())
     });
     tracing::info!(

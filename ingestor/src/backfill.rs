@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use candlewire_common::candle::{ClosedCandle, Origin};
 use candlewire_common::config::{Config, SourceConfig};
 use candlewire_common::connection::RedisTarget;
+use candlewire_common::counted::counted;
 use candlewire_common::exit::{Fault, Outcome};
 use candlewire_common::screen::Screen;
 use candlewire_common::series::{Series, SeriesError};
@@ -32,7 +33,6 @@ use crate::rest::walk::{Requested, Sink, Witness, walk};
 use crate::venue::answer::{Failure, Row, RowState};
 use crate::venue::built::base_of;
 use crate::venue::{self, Span, Subscription};
-use candlewire_common::phrase::counted;
 
 /// How many pages may wait to be published.
 const PAGES_MAX: usize = 4;

@@ -40,6 +40,18 @@ impl Hours {
         time
     }
 
+    /// Since when the market has been open at an instant: the epoch where it never shuts, `None` while it is shut.
+    pub fn open_since(self, time: UnixMillis) -> Option<UnixMillis> {
+        let Some(mut day) = self.day(time) else { return Some(UnixMillis(0)) };
+        if !day.is_open() {
+            return None;
+        }
+        while let Some(before) = self.day(UnixMillis(day.begin.0 - 1)).filter(TradingDay::is_open) {
+            day = before;
+        }
+        Some(day.begin)
+    }
+
     /// The first instant from `time` on at which the market is shut: `time` itself if it is; `None` where it never is.
     pub fn shuts_after(self, time: UnixMillis) -> Option<UnixMillis> {
         let mut time = time;
@@ -140,6 +152,9 @@ mod tests {
             let found = [before(shuts), shuts, before(opens), opens].map(|time| FX.is_open(time));
             assert_eq!(found, [true, false, false, true], "{}", shuts.rfc3339());
             assert_eq!((FX.opens_after(shuts), FX.opens_after(opens)), (opens, opens));
+            let since =
+                [shuts, before(opens), opens, opens.after(Duration::from_hours(30))].map(|at| FX.open_since(at));
+            assert_eq!(since, [None, None, Some(opens), Some(opens)]);
             assert!(FX.is_shut(shuts, opens) && !FX.is_shut(before(shuts), opens));
             assert!(!FX.is_shut(shuts, UnixMillis(opens.0 + 1)));
             assert_eq!(FX.back(opens, Duration::from_millis(1)), before(shuts));
@@ -155,6 +170,7 @@ mod tests {
     fn a_market_may_always_be_open() {
         let saturday = at("2017-07-08T12:00");
         assert!(Hours::Always.is_open(saturday) && !FX.is_open(saturday));
+        assert_eq!(Hours::Always.open_since(saturday), Some(UnixMillis(0)));
         assert!(!Hours::Always.is_shut(saturday, saturday.after(Duration::from_hours(1))));
         assert_eq!(Hours::Always.back(saturday, Duration::from_hours(12)), at("2017-07-08T00:00"));
     }

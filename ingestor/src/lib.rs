@@ -32,8 +32,8 @@ pub mod waiting;
 
 use anyhow::Result;
 use candlewire_common::exit::Outcome;
+use candlewire_common::metrics::Page;
 use candlewire_common::screen::Screen;
-use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::arguments::{Arguments, Command};
 
@@ -42,12 +42,12 @@ use crate::arguments::{Arguments, Command};
 /// # Errors
 ///
 /// A fault whose exit code `candlewire_common::exit::code` knows.
-pub async fn run(arguments: Arguments, recorder: PrometheusHandle, screen: Screen) -> Result<Outcome> {
+pub async fn run(arguments: Arguments, page: Page, screen: Screen) -> Result<Outcome> {
     let config = arguments.global.load()?;
     match arguments.command {
-        Command::Run => live::run::run(&config, arguments.global.http, recorder, screen).await,
+        Command::Run => live::run::run(&config, arguments.global.http, page, screen).await,
         Command::Backfill(wanted) => backfill::run(&config, wanted, screen).await,
         Command::Doctor { json } => doctor::run(&config, arguments.global.http, json).await,
-        Command::Replay(wanted) => replay::run(&config, arguments.global.http, wanted, recorder, screen).await,
+        Command::Replay(wanted) => replay::run(&config, arguments.global.http, wanted, page, screen).await,
     }
 }

@@ -22,9 +22,9 @@ fn start(arguments: Arguments) -> Result<Outcome> {
     logging::init_to(arguments.global.log_format, move || log.clone());
     tls::install();
     // Before any handle: one that is made earlier never records.
-    let recorder = metrics::install(Process::Ingestor)?;
+    let page = metrics::install(Process::Ingestor)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    let outcome = runtime.block_on(ingestor::run(arguments, recorder, screen));
+    let outcome = runtime.block_on(ingestor::run(arguments, page, screen));
     // A thread may still wait for a pipe that nobody writes to.
     runtime.shutdown_background();
     outcome

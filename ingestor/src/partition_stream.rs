@@ -14,6 +14,7 @@ use candlewire_common::config::{Config, RedisConfig};
 use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisTarget, server_error};
 use candlewire_common::exit::Fault;
 use candlewire_common::meta::{self, MetaError};
+use candlewire_common::metrics::{Command, Stopwatch};
 use candlewire_common::series::{Partition, Series};
 use candlewire_common::time::UnixMicros;
 use redis::RedisError;
@@ -30,6 +31,7 @@ pub struct PartitionStream {
     place: Place,
     room: Room,
     connection: Option<MultiplexedConnection>,
+    watch: Stopwatch,
 }
 
 /// A candle on its way.
@@ -73,7 +75,8 @@ impl PartitionStream {
         let (redis, candles_max) = (&config.redis, config.streams.candles_max);
         let place = Place { partition, partitions: redis.partitions };
         let room = Room::new(Bounds { stream: redis.keys.candles(partition), candles_max });
-        Self { target, config: redis.clone(), place, room, connection: None }
+        let watch = Stopwatch::new(Command::Exec);
+        Self { target, config: redis.clone(), place, room, connection: None, watch }
     }
 
     /// Connects, and agrees on the layout of keys.
@@ -166,7 +169,7 @@ impl PartitionStream {
             pipeline.ignore();
         }
         pipeline.cmd("XLEN").arg(stream);
-        let length: Result<(u64,), RedisError> = pipeline.query_async(&mut connection).await;
+        let length: Result<(u64,), RedisError> = self.watch.time(pipeline.query_async(&mut connection)).await;
         let length = length.and_then(|(length,)| if length == 0 && bytes > 0 { Err(gone()) } else { Ok(length) });
         let length = length.inspect_err(|error| self.failed(error))?;
         self.room.written(length, bytes);

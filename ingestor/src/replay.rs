@@ -9,16 +9,16 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use candlewire_common::candle::{ClosedCandle, Origin};
 use candlewire_common::candle_file;
-use candlewire_common::config::Config;
+use candlewire_common::census::Census;
+use candlewire_common::config::{Config, RedisConfig};
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::exit::{Fault, Outcome};
 use candlewire_common::health::Health;
-use candlewire_common::metrics::RedisMetrics;
+use candlewire_common::metrics::{Page, RedisMetrics};
 use candlewire_common::screen::Screen;
 use candlewire_common::server::Server;
 use candlewire_common::timeframe::Timeframe;
 use candlewire_common::{shutdown, watchdog};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,7 @@ pub async fn run(
     config: &Config,
     http: Option<SocketAddr>,
     wanted: ReplayArgs,
-    recorder: PrometheusHandle,
+    metrics_page: Page,
     screen: Screen,
 ) -> Result<Outcome> {
     let started = Instant::now();
@@ -51,7 +51,7 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
     if let Some(address) = http {
-        serve(address, &target, recorder, &stop, &mut tasks).await?;
+        serve(address, &target, &config.redis, metrics_page, &stop, &mut tasks).await?;
     }
     let metrics = ReplayMetrics::new(&series);
     let mut publisher = Publisher::connect(target, config, series.clone(), Origin::Replay).await?;
@@ -86,19 +86,22 @@ pub async fn run(
 async fn serve(
     address: SocketAddr,
     target: &RedisTarget,
-    recorder: PrometheusHandle,
+    config: &RedisConfig,
+    metrics_page: Page,
     stop: &CancellationToken,
     tasks: &mut JoinSet<Result<()>>,
 ) -> Result<()> {
     let health = Health::default();
     let server = Server::bind(address).await?;
-    let watch = watchdog::run(target.clone(), health.clone(), RedisMetrics::new(), stop.clone());
+    let redis = RedisMetrics::new();
+    let census = Census::new(target.clone(), config, redis.clone());
+    let watch = watchdog::run(target.clone(), census, health.clone(), redis, stop.clone());
     tasks.spawn(async move {
         watch.await;
         Ok(())
     });
     let stop = stop.clone();
-    tasks.spawn(async move { server.serve(recorder, health, stop).await.context("serve metrics") });
+    tasks.spawn(async move { server.serve(metrics_page, health, stop).await.context("serve metrics") });
     Ok(())
 }
 

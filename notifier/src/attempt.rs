@@ -9,6 +9,7 @@ use std::time::Duration;
 use candlewire_common::backoff;
 use candlewire_common::config::{MaxAge, QuietManner};
 use candlewire_common::connection::describe;
+use candlewire_common::log_step;
 use candlewire_common::signal::Signal;
 use candlewire_common::time::UnixMillis;
 use redis::RedisError;
@@ -212,8 +213,9 @@ impl Attempts {
                     self.ledger.accepted(&alert.signal);
                 }
                 let name = self.recipient.name();
-                for job in &jobs {
-                    tracing::debug!(recipient = name, "delivered {} to {name}", job.id);
+                for signal in alerts.iter().map(|alert| &alert.signal) {
+                    let (id, series) = (&signal.id, &signal.series);
+                    log_step!(signal.origin, signal.id = %id, recipient = name, series = %series, "{id} is delivered to {name}");
                 }
                 let mut experience = Experience::Accepted;
                 decided.extend(jobs.into_iter().map(|job| Decided {
@@ -247,7 +249,8 @@ impl Attempts {
 
     fn after(&self, job: Job, error: &DeliverError, is_digest: bool, experience: Experience) -> Decided {
         let answer = error.to_string();
-        tracing::debug!(recipient = self.recipient.name(), "{} not delivered: {answer}", job.id);
+        let (id, name) = (&job.id, self.recipient.name());
+        tracing::debug!(signal.id = %id, recipient = name, "{id} is not delivered to {name}: {answer}");
         let attempts = job.attempts + 1;
         let in_doubt = job.in_doubt || error.is_in_doubt();
         // The others of a digest may be welcome.

@@ -20,6 +20,7 @@ use crate::audience::{Audience, Follow, Listener};
 use crate::dispatcher::Dispatcher;
 use crate::ledger::Ledger;
 use crate::link::Link;
+use crate::minute::Totals;
 use crate::queue::{Breaker, Enqueue, Queue, QueueKeys, Terms};
 use crate::recipient::Recipient;
 use crate::roster::Roster;
@@ -38,6 +39,7 @@ pub(crate) struct Deliveries {
     /// Tells this process from other notifiers.
     holder: String,
     ledgers: HashMap<&'static str, Ledger>,
+    totals: Totals,
     running: HashMap<String, Running>,
     /// Who delivers to a recipient now: held by its task to its end, so that the next one waits.
     turns: HashMap<String, Arc<Mutex<()>>>,
@@ -89,6 +91,7 @@ impl Deliveries {
             streams,
             holder: Uuid::new_v4().simple().to_string(),
             ledgers: HashMap::new(),
+            totals: Totals::default(),
             running: HashMap::new(),
             turns: HashMap::new(),
             tasks: JoinSet::new(),
@@ -103,6 +106,11 @@ impl Deliveries {
     /// Follows who is told.
     pub(crate) fn follow(&self) -> Follow {
         self.audience.subscribe()
+    }
+
+    /// What becomes of all alerts.
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals.clone()
     }
 
     /// Who is told, as a log line names them.
@@ -191,7 +199,7 @@ impl Deliveries {
             schedule: Schedule::new(delivery.schedule.clone()),
             timeout: delivery.timeout,
             max_age: delivery.max_age,
-            ledger: self.ledgers.entry(kind).or_insert_with(|| Ledger::new(kind)).clone(),
+            ledger: self.ledgers.entry(kind).or_insert_with(|| Ledger::new(kind, self.totals.clone())).clone(),
             trouble: Trouble::new("settle alerts"),
         }
     }

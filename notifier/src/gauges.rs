@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audience::{self, Follow};
 use crate::link::Link;
+use crate::minute::Totals;
 use crate::queue::{Gate, QueueKeys, Situation, Survey};
 
 const EVERY: Duration = Duration::from_secs(2);
@@ -24,8 +25,8 @@ struct Gauges {
     breaker: Gauge,
 }
 
-/// Makes the gauges, and refreshes them until `stop`. While Redis is away they keep their values.
-pub(crate) async fn run(follow: Follow, keys: QueueKeys, link: Arc<Link>, stop: CancellationToken) {
+/// Makes the gauges, and refreshes them and their sums in `totals` until `stop`. While Redis is away they keep their values.
+pub(crate) async fn run(follow: Follow, keys: QueueKeys, link: Arc<Link>, totals: Totals, stop: CancellationToken) {
     let survey = Survey { keys: &keys, link: &link };
     let mut all: HashMap<String, Gauges> = HashMap::new();
     loop {
@@ -43,6 +44,7 @@ pub(crate) async fn run(follow: Follow, keys: QueueKeys, link: Arc<Link>, stop: 
             all.entry((*name).to_owned()).or_insert_with(|| Gauges::new(name));
         }
         if let Ok(seen) = survey.look(&recipients).await {
+            totals.stand(seen.iter().map(|seen| seen.depth).sum(), seen.iter().map(|seen| seen.dead).sum());
             for ((name, _), seen) in recipients.iter().zip(seen) {
                 if let Some(gauges) = all.get(*name) {
                     gauges.set(&seen);

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use candlewire_common::candle::Origin;
-use candlewire_common::metrics::table;
+use candlewire_common::metrics::{Latency, table};
 use candlewire_common::signal::Signal;
-use candlewire_common::time::{UnixMicros, UnixMillis};
+use candlewire_common::time::UnixMicros;
 use metrics::{Counter, Histogram};
 
 use crate::failure::DeliverError;
+use crate::minute::Totals;
 use crate::queue::Settlement;
 
 /// The counters of one channel.
@@ -22,13 +23,14 @@ pub(crate) struct Ledger {
     delivered: Counter,
     dead_lettered: Counter,
     expired: Counter,
-    end_to_end: Histogram,
-    publish_to_delivery: Histogram,
+    end_to_end: Latency,
+    publish_to_delivery: Latency,
+    totals: Totals,
 }
 
 impl Ledger {
-    /// Makes the counters of a channel, at zero.
-    pub(crate) fn new(channel: &str) -> Self {
+    /// Makes the counters of a channel, at zero. What reached its end is summed up in `totals`, too.
+    pub(crate) fn new(channel: &str, totals: Totals) -> Self {
         let attempts = |outcome| table::DELIVERY_ATTEMPTS.counter(&[channel, outcome]);
         let deliveries = |outcome| table::DELIVERIES.counter(&[channel, outcome]);
         Self {
@@ -40,8 +42,9 @@ impl Ledger {
             delivered: deliveries("delivered"),
             dead_lettered: deliveries("dead_lettered"),
             expired: deliveries("expired"),
-            end_to_end: table::END_TO_END.histogram(&[channel]),
-            publish_to_delivery: table::PUBLISH_TO_DELIVERY.histogram(&[channel]),
+            end_to_end: Latency::new(table::END_TO_END.histogram(&[channel]), "end_to_end"),
+            publish_to_delivery: Latency::new(table::PUBLISH_TO_DELIVERY.histogram(&[channel]), "publish_to_delivery"),
+            totals,
         }
     }
 
@@ -63,13 +66,14 @@ impl Ledger {
     pub(crate) fn accepted(&self, signal: &Signal) {
         let now = UnixMicros::now();
         if signal.origin == Origin::Live {
-            self.end_to_end.record(UnixMillis::now().since(signal.close_time()).as_secs_f64());
+            self.end_to_end.record_millis(signal.close_time(), now.millis());
         }
-        self.publish_to_delivery.record(now.since(signal.candle_us).as_secs_f64());
+        self.publish_to_delivery.record(signal.candle_us, now);
     }
 
     /// Counts a job that reached its end.
     pub(crate) fn settled(&self, settlement: &Settlement) {
+        self.totals.settled(settlement);
         match settlement {
             Settlement::Delivered => self.delivered.increment(1),
             Settlement::Expired => self.expired.increment(1),

@@ -25,6 +25,7 @@ mod intake;
 mod ledger;
 mod link;
 mod message;
+mod minute;
 mod payload;
 mod queue;
 mod recipient;

@@ -5,7 +5,7 @@
 //! knows whether to ask again.
 
 use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget};
-use candlewire_common::metrics::RedisMetrics;
+use candlewire_common::metrics::{Command, RedisMetrics, Stopwatch};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError};
 use tokio::sync::Mutex;
@@ -18,6 +18,8 @@ pub(crate) struct Link {
     /// Any of the keys that it serves: they share a slot.
     key: String,
     metrics: RedisMetrics,
+    scripts: Stopwatch,
+    others: Stopwatch,
     held: Mutex<Held>,
 }
 
@@ -31,7 +33,8 @@ struct Held {
 impl Link {
     /// Prepares the connection to the server that holds `key`; nothing is opened yet.
     pub(crate) fn new(target: RedisTarget, key: String, metrics: RedisMetrics) -> Self {
-        Self { target, key, metrics, held: Mutex::default() }
+        let (scripts, others) = (Stopwatch::new(Command::Evalsha), Stopwatch::new(Command::Other));
+        Self { target, key, metrics, scripts, others, held: Mutex::default() }
     }
 
     /// Runs a command.
@@ -40,9 +43,7 @@ impl Link {
     ///
     /// [`RedisError`], counted.
     pub(crate) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        let (mut connection, generation) = self.connection().await?;
-        let answered = command.query_async(&mut connection).await;
-        self.check(answered, generation).await
+        self.run_timed(command, &self.others).await
     }
 
     /// Runs a script, making it known first where it is not.
@@ -51,10 +52,10 @@ impl Link {
     ///
     /// [`RedisError`], counted.
     pub(crate) async fn call<T: FromRedisValue>(&self, call: &Call) -> Result<T, RedisError> {
-        match self.run(&call.run).await {
+        match self.run_timed(&call.run, &self.scripts).await {
             Err(error) if RedisFault::of(&error) == RedisFault::NoScript => {
                 self.run::<redis::Value>(&call.load).await?;
-                self.run(&call.run).await
+                self.run_timed(&call.run, &self.scripts).await
             }
             outcome => outcome,
         }
@@ -67,7 +68,13 @@ impl Link {
     /// [`RedisError`], counted; any one's fault is the fault of all.
     pub(crate) async fn run_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, RedisError> {
         let (mut connection, generation) = self.connection().await?;
-        let answered = commands.query_async(&mut connection).await;
+        let answered = self.others.time(commands.query_async(&mut connection)).await;
+        self.check(answered, generation).await
+    }
+
+    async fn run_timed<T: FromRedisValue>(&self, command: &Cmd, watch: &Stopwatch) -> Result<T, RedisError> {
+        let (mut connection, generation) = self.connection().await?;
+        let answered = watch.time(command.query_async(&mut connection)).await;
         self.check(answered, generation).await
     }
 

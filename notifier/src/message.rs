@@ -80,7 +80,8 @@ impl Wording {
             Ok(text) if !text.trim().is_empty() => Text::made(alert, &text),
             Ok(_) => Text::of(alert, now),
             Err(error) => {
-                tracing::warn!("a template fails for alert {}, which gets the usual text: {error}", alert.signal.id);
+                let id = &alert.signal.id;
+                tracing::warn!(signal.id = %id, "a template fails for alert {id}, which gets the usual text: {error}");
                 Text::of(alert, now)
             }
         }

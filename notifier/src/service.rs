@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use candlewire_common::census::Census;
 use candlewire_common::cli::GlobalArgs;
 use candlewire_common::config::{RedisConfig, StreamsConfig};
 use candlewire_common::connection::RedisTarget;
@@ -10,7 +11,7 @@ use candlewire_common::exit::Outcome;
 use candlewire_common::health::Health;
 use candlewire_common::metrics::{self, Process, RedisMetrics};
 use candlewire_common::server::Server;
-use candlewire_common::{meta, shutdown, watchdog};
+use candlewire_common::{meta, minute, shutdown, watchdog};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -50,7 +51,8 @@ pub(crate) async fn run(args: &GlobalArgs) -> Result<Outcome> {
     tasks.spawn(reload.run(stop.clone()));
     let serve = bound.serve(page, health.clone(), stop.clone());
     tasks.spawn(async { serve.await.context("serve metrics") });
-    let watch = watchdog::run(target.clone(), health, redis.clone(), stop.clone());
+    let census = Census::new(target.clone(), &config.redis, redis.clone());
+    let watch = watchdog::run(target.clone(), census, health, redis.clone(), stop.clone());
     tasks.spawn(async {
         watch.await;
         Ok(())
@@ -81,7 +83,10 @@ impl Service {
         let intake = Intake::new(&self.config, self.target.clone(), self.redis.clone(), deliveries.follow());
         let readers = intake.readers(&self.config);
         let mut tasks = JoinSet::new();
-        tasks.spawn(gauges::run(deliveries.follow(), keys, link, self.stop.clone()));
+        let totals = deliveries.totals();
+        tasks.spawn(gauges::run(deliveries.follow(), keys, link, totals.clone(), self.stop.clone()));
+        let stop = self.stop.clone();
+        tasks.spawn(async move { minute::each(stop, || totals.take().say()).await });
         if !self.agree(&mut deliveries).await? {
             return Ok(());
         }

@@ -55,7 +55,7 @@ impl Standing {
                 tracing::warn!(recipient = name, "{name} does not accept alerts, trying again: {why}");
             }
             Some(State::Losing) => {
-                tracing::error!(recipient = name, "{name}: gave up on alert {id}, see its dead letters: {why}");
+                tracing::error!(signal.id = %id, recipient = name, "{name}: gave up on alert {id}, see its dead letters: {why}");
             }
             Some(State::Disabled) => self.disabled(name, why),
         }

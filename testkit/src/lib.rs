@@ -2,7 +2,8 @@
 //!
 //! Owns what stands around the programs: a private Redis server or cluster, a proxy that breaks connections to it,
 //! the programs themselves as child processes, HTTP endpoints that receive webhooks, well-behaved and hostile, a
-//! stand-in for Telegram, exchanges that candles are fetched from, and the waiting for all of them. All but Telegram
+//! stand-in for Telegram, exchanges that candles are fetched from, a Prometheus that scrapes, and the waiting for all of
+//! them. All but Telegram
 //! and the exchanges is the real thing, every wait has a deadline, every buffer a bound, and no child process outlives
 //! its owner, however the owner ends.
 //!
@@ -19,6 +20,8 @@ pub mod ports;
 mod process;
 pub mod program;
 pub mod program_command;
+pub mod prometheus_server;
+pub mod prometheus_tool;
 pub mod redis_cluster;
 mod redis_command;
 pub mod redis_server;
@@ -35,6 +38,8 @@ pub use http_page::HttpPage;
 pub use metrics_page::MetricsPage;
 pub use program::{Program, ProgramError};
 pub use program_command::ProgramCommand;
+pub use prometheus_server::{PrometheusConfig, PrometheusServer};
+pub use prometheus_tool::PrometheusTool;
 pub use redis_cluster::{ClusterOptions, RedisCluster};
 pub use redis_server::{RedisOptions, RedisServer};
 pub use venue::MockVenue;

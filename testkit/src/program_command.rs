@@ -5,7 +5,7 @@
 //! Candlewire's programs do.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -78,6 +78,23 @@ impl ProgramCommand {
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// Puts a text on its standard input.
+    ///
+    /// # Errors
+    ///
+    /// [`ProgramError::Io`] if the text can't be laid down in a temporary file.
+    pub fn input(mut self, text: &str) -> Result<Self, ProgramError> {
+        let laid_down = || {
+            let mut file = tempfile::tempfile()?;
+            file.write_all(text.as_bytes())?;
+            file.rewind()?;
+            Ok(file)
+        };
+        let file = laid_down().map_err(|source| io_error(&self.path.to_string_lossy(), source))?;
+        self.command.stdin(file);
+        Ok(self)
     }
 
     /// Sets the directory it runs in.

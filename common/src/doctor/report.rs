@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use super::finding::{Finding, Verdict};
+use crate::counted::counted;
 use crate::exit::Outcome;
-use crate::phrase::counted;
 
 /// What was found so far.
 #[derive(Debug, Default)]

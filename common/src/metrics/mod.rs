@@ -4,12 +4,20 @@
 //! be made from a declaration. Handles are made at start for every known label value, so that each
 //! series begins at zero. Symbols are never labels.
 
+mod catalogue;
+mod latency;
+mod page;
 mod registry;
 mod shared;
 pub mod table;
+mod tally;
 
+pub use catalogue::page as catalogue;
+pub use latency::Latency;
+pub use page::Page;
 pub use registry::{InstallError, install};
-pub use shared::RedisMetrics;
+pub use shared::{Command, RedisMetrics, Stopwatch};
+pub use tally::{Quantiles, Spans, Tally};
 
 use metrics::{Counter, Gauge, Histogram, Label};
 

@@ -1,8 +1,8 @@
 //! The recorder behind the handles, with the table's buckets and help texts.
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
-use super::{Kind, Process, table};
+use super::{Kind, Page, Process, table};
 
 /// Why the recorder could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum InstallError {
 /// # Errors
 ///
 /// [`InstallError`]; both cases are mistakes in the program.
-pub fn install(process: Process) -> Result<PrometheusHandle, InstallError> {
+pub fn install(process: Process) -> Result<Page, InstallError> {
     let exposed = || table::ALL.iter().filter(|metric| metric.process.is_none_or(|owner| owner == process));
     let mut builder = PrometheusBuilder::new();
     for metric in exposed() {
@@ -36,13 +36,15 @@ pub fn install(process: Process) -> Result<PrometheusHandle, InstallError> {
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|_| InstallError::Twice)?;
     for metric in exposed() {
+        // The page has plain text, the documentation has markup.
+        let help = metric.help.replace('`', "").into();
         metrics::with_recorder(|recorder| match metric.kind {
-            Kind::Counter => recorder.describe_counter(metric.name.into(), None, metric.help.into()),
-            Kind::Gauge => recorder.describe_gauge(metric.name.into(), None, metric.help.into()),
-            Kind::Histogram(_) => recorder.describe_histogram(metric.name.into(), None, metric.help.into()),
+            Kind::Counter => recorder.describe_counter(metric.name.into(), None, help),
+            Kind::Gauge => recorder.describe_gauge(metric.name.into(), None, help),
+            Kind::Histogram(_) => recorder.describe_histogram(metric.name.into(), None, help),
         });
     }
     let version = [env!("CARGO_PKG_VERSION"), option_env!("CANDLEWIRE_GIT_SHA").unwrap_or("unknown")];
     table::BUILD_INFO.gauge(&version).set(1.0);
-    Ok(handle)
+    Ok(Page::new(handle))
 }

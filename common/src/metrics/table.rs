@@ -44,19 +44,19 @@ table! {
     REDIS_UP = EVERY, Kind::Gauge, "redis_up";
     /// How often Redis came back after it had not answered.
     REDIS_RECONNECTS = EVERY, Kind::Counter, "redis_reconnects_total";
-    /// Faults that Redis commands met, by what they mean.
+    /// Faults that Redis commands met, by what they mean: `connection`, `moved`, `unavailable`, `no_group`, `no_script`, `denied`, `wrong_type`, `refused`.
     REDIS_ERRORS = EVERY, Kind::Counter, "redis_errors_total" ["kind"];
-    /// From sending a command, transaction or script to Redis until its answer, in seconds; blocking reads are not measured.
+    /// From sending a command to Redis until its answer, in seconds, by the one that takes the most time of a round trip: `ping`, `info` (the census of the streams), `exec` (a transaction: candles published, a batch committed), `hgetall` (states loaded), `xrevrange` (histories loaded), `evalsha` (the scripts of the delivery queues), `other`; blocking reads are not measured.
     REDIS_COMMAND_DURATION = EVERY, Kind::Histogram(REDIS), "redis_command_duration_seconds" ["command"];
     /// Memory that Redis uses, of a cluster the fullest node, in bytes; NaN until it was asked.
     REDIS_MEMORY_USED = EVERY, Kind::Gauge, "redis_memory_used_bytes";
     /// Memory that Redis may use, of a cluster the fullest node, in bytes; NaN without a limit.
     REDIS_MEMORY_MAX = EVERY, Kind::Gauge, "redis_memory_max_bytes";
-    /// Entries of the streams of all partitions; NaN until Redis was asked.
+    /// Entries of the `candles`, `signals` and `dead` streams of all partitions; NaN where Redis can't tell.
     STREAM_LENGTH = EVERY, Kind::Gauge, "stream_length_entries" ["stream"];
-    /// Entries that a consumer group was not given yet, of all partitions; NaN where Redis can't tell.
+    /// Entries that a consumer group was not given yet, of all partitions: candles for `indicator-workers`, signals for `notifier`; NaN where Redis can't tell.
     STREAM_LAG = EVERY, Kind::Gauge, "stream_lag_entries" ["stream", "group"];
-    /// Latencies that clocks which differ made negative; they are recorded as 0.
+    /// Latencies that clocks which differ made negative, recorded as 0, by hop: `close_to_publish`, `queue_wait`, `signal_latency`, `end_to_end`, `publish_to_delivery`.
     LATENCIES_CLAMPED = EVERY, Kind::Counter, "latencies_clamped_total" ["hop"];
 
     /// 1 while all connections to a venue's feed stand, else 0.
@@ -67,7 +67,7 @@ table! {
     STALE_SERIES = INGEST, Kind::Gauge, "stale_series" ["venue"];
     /// How often a connection to a venue's feed came back after it had ended.
     SOURCE_RECONNECTS = INGEST, Kind::Counter, "source_reconnects_total" ["venue"];
-    /// Requests to a venue's REST, by how they ended.
+    /// Requests to a venue's REST, by how they ended: `answered`, `limited`, `failed`.
     REST_REQUESTS = INGEST, Kind::Counter, "rest_requests_total" ["venue", "outcome"];
     /// Candles read from venues or files, before any check.
     CANDLES_RECEIVED = INGEST, Kind::Counter, "candles_received_total" ["venue", "timeframe"];
@@ -75,7 +75,7 @@ table! {
     CANDLES_FETCHED = INGEST, Kind::Counter, "candles_fetched_total" ["venue", "timeframe"];
     /// Candles written to the candle streams.
     CANDLES_PUBLISHED = INGEST, Kind::Counter, "candles_published_total" ["venue", "timeframe"];
-    /// Candles not published, by reason.
+    /// Candles not published, by reason: `forming`, `duplicate`, `out_of_order`, `invalid`.
     CANDLES_DISCARDED = INGEST, Kind::Counter, "candles_discarded_total" ["reason"];
     /// Gaps before a closed candle, for which REST was asked.
     GAPS = INGEST, Kind::Counter, "gaps_total" ["venue", "timeframe"];
@@ -92,42 +92,42 @@ table! {
 
     /// From a candle's sending to its reading by a worker, in seconds.
     QUEUE_WAIT = WORK, Kind::Histogram(HOP), "queue_wait_seconds";
-    /// Time a worker spends on a batch, by stage, in seconds.
+    /// Time a worker spends on a batch, by stage, in seconds: `load_state`, `compute`, `commit`.
     PROCESS_DURATION = WORK, Kind::Histogram(REDIS), "process_duration_seconds" ["stage"];
     /// From a candle's sending to the commit of its signal, in seconds.
     SIGNAL_LATENCY = WORK, Kind::Histogram(HOP), "signal_latency_seconds";
-    /// Entries of the candle streams that were settled, by what became of them.
+    /// Entries of the candle streams that were settled, by what became of them: `applied`, `duplicate`, `late`, `invalid`.
     CANDLES_PROCESSED = WORK, Kind::Counter, "candles_processed_total" ["outcome"];
     /// Candles in one batch.
     BATCH_CANDLES = WORK, Kind::Histogram(BATCH), "batch_candles";
-    /// Look-ups of an indicator state, by tier and result.
+    /// Look-ups of an indicator state, by tier (`memory`, `redis`) and result (`hit`, `miss`); what Redis is asked memory has missed.
     STATE_CACHE_REQUESTS = WORK, Kind::Counter, "state_cache_requests_total" ["tier", "result"];
-    /// States that were computed again from the history, by cause.
+    /// States that were computed again from the history, by cause: `cold` (there was none), `expired`, `incompatible` (another configuration, or damaged).
     STATE_REBUILDS = WORK, Kind::Counter, "state_rebuilds_total" ["cause"];
-    /// Series held in memory, by whether all their indicators have a value.
+    /// Series held in memory, by whether all their indicators have a value: `warming`, `ready`.
     SERIES = WORK, Kind::Gauge, "series" ["state"];
     /// Partitions that this worker owns.
     PARTITIONS_OWNED = WORK, Kind::Gauge, "partitions_owned";
     /// By how much the oldest entry of a stream has outlived its retention, since a consumer group has not finished it, in seconds.
     TRIM_OVERDUE = WORK, Kind::Gauge, "trim_overdue_seconds" ["stream"];
-    /// Partitions that this worker took over, by cause.
+    /// Partitions that this worker took over, by cause: `joined` (nobody had it), `expired` (its owner died or froze), `handed_over`.
     PARTITION_TAKEOVERS = WORK, Kind::Counter, "partition_takeovers_total" ["cause"];
-    /// Commits, by outcome.
+    /// Commits, by outcome: `applied`, `fenced` (the partition had changed hands), `retried` (Redis did not take it).
     COMMITS = WORK, Kind::Counter, "commits_total" ["outcome"];
-    /// Signals written to the signal streams.
+    /// Signals written to the signal streams, by direction: `buy`, `sell`.
     SIGNALS_EMITTED = WORK, Kind::Counter, "signals_emitted_total" ["strategy", "direction"];
-    /// Crossings held back by a strategy's filter.
+    /// Crossings held back by a strategy's filter, by reason: `min_atr`, `min_risk_reward`, `when` (a condition does not hold).
     SIGNALS_FILTERED = WORK, Kind::Counter, "signals_filtered_total" ["strategy", "reason"];
 
     /// Signals taken from the signal streams.
     SIGNALS_CONSUMED = NOTIFY, Kind::Counter, "signals_consumed_total";
     /// Entries of the signal streams that are no signals; they are set aside.
     SIGNALS_UNREADABLE = NOTIFY, Kind::Counter, "signals_unreadable_total";
-    /// Attempts to deliver an alert, by outcome.
+    /// Attempts to deliver an alert, by outcome: `success`, `retryable`, `permanent`.
     DELIVERY_ATTEMPTS = NOTIFY, Kind::Counter, "delivery_attempts_total" ["channel", "outcome"];
     /// Time one attempt takes, in seconds.
     DELIVERY_ATTEMPT_DURATION = NOTIFY, Kind::Histogram(HTTP), "delivery_attempt_duration_seconds" ["channel"];
-    /// Alerts that reached their end, by outcome.
+    /// Alerts that reached their end, by outcome: `delivered`, `dead_lettered`, `expired` (too old to be sent).
     DELIVERIES = NOTIFY, Kind::Counter, "deliveries_total" ["channel", "outcome"];
     /// Alerts that wait for a recipient.
     DELIVERY_QUEUE_DEPTH = NOTIFY, Kind::Gauge, "delivery_queue_depth" ["recipient"];

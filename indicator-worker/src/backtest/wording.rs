@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use candlewire_common::counted::counted;
 use candlewire_common::time::UnixMillis;
 
 use super::summary::Summary;
@@ -99,10 +100,6 @@ fn signed(share: f64) -> String {
     };
     // Nothing is neither gained nor lost, and has no sign.
     if share == 0.0 { "0 %".to_owned() } else { format!("{:+.decimals$} %", share * 100.0) }
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

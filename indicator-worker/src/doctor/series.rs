@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use candlewire_common::config::{Config, RedisConfig};
 use candlewire_common::connection::describe;
+use candlewire_common::counted::counted;
 use candlewire_common::doctor::{Finding, Verdict, coverage};
 use candlewire_common::nodes::Nodes;
-use candlewire_common::phrase::{counted, some_of};
+use candlewire_common::phrase::some_of;
 use candlewire_common::series::{Partition, Series};
 use candlewire_common::strategy::Strategy;
 use candlewire_common::stream::Fields;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use candlewire_common::candle_entry::{CandleEntry, Place, Unusable};
+use candlewire_common::log_step;
 use candlewire_common::series::{Partition, Series};
 use candlewire_common::stream::StreamEntry;
 use candlewire_common::time::UnixMicros;
@@ -67,6 +68,7 @@ impl Applier {
             effects: &effects,
             position,
             now: read.millis(),
+            metrics,
         };
         let committed =
             commit.send(&mut self.memory, connection).await.inspect_err(|_| metrics.commits_retried.increment(1))?;
@@ -138,8 +140,16 @@ impl Applier {
             tracing::warn!(partition = self.partition.0, entry_id = %id, "{count} unusable in this batch, moved to {dead}; {id}: {reason}");
         }
         for signal in &effects.signals {
-            let (direction, series, strategy) = (signal.direction, &signal.series, &signal.strategy);
-            tracing::debug!(signal.id = %signal.id, series = %series, "{direction} {series} by {strategy}");
+            let (id, direction, series, strategy) = (&signal.id, signal.direction, &signal.series, &signal.strategy);
+            let candle = signal.open_time.rfc3339();
+            log_step!(
+                signal.origin,
+                signal.id = %id,
+                series = %series,
+                strategy,
+                open_time = signal.open_time.0,
+                "{direction} {series} by {strategy} on the candle of {candle}: {id}"
+            );
         }
     }
 

@@ -13,6 +13,7 @@ use redis::{Pipeline, RedisError};
 use super::memory::{KeyFacts, Memory};
 use super::position::Position;
 use crate::core::BatchEffects;
+use crate::metrics::WorkerMetrics;
 
 /// How a transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub(super) struct Commit<'a> {
     pub(super) effects: &'a BatchEffects<'a>,
     pub(super) position: Position,
     pub(super) now: UnixMillis,
+    pub(super) metrics: &'a WorkerMetrics,
 }
 
 impl Commit<'_> {
@@ -50,7 +52,7 @@ impl Commit<'_> {
         self.write_signals(&mut pipe);
         self.write_dead(&mut pipe);
         self.write_position(&mut pipe);
-        let added: Option<Vec<i64>> = pipe.query_async(connection).await?;
+        let added: Option<Vec<i64>> = self.metrics.watches.commit.time(pipe.query_async(connection)).await?;
         let Some(added) = added else { return Ok(Committed::Fenced) };
         self.expire_new(&added, memory, connection).await?;
         Ok(Committed::Applied)

@@ -105,7 +105,7 @@ impl Loader<'_> {
             pipe.cmd("HGETALL").arg(&hash).cmd("PTTL").arg(&hash);
             pipe.add_command(self.newest(series, plan.window()));
         }
-        let replies: Vec<RedisResult<Value>> = pipe.query_async(connection).await?;
+        let replies: Vec<RedisResult<Value>> = self.metrics.watches.states.time(pipe.query_async(connection)).await?;
         let now = UnixMillis::now();
         let mut cached = Vec::with_capacity(planned.len());
         let mut replies = replies.into_iter();
@@ -133,7 +133,8 @@ impl Loader<'_> {
             pipe.add_command(self.newest(series, self.cache.history));
             pipe.cmd("XINFO").arg("STREAM").arg(self.keys.history(self.partition, series));
         }
-        let replies: Vec<RedisResult<Value>> = pipe.query_async(connection).await?;
+        let replies: Vec<RedisResult<Value>> =
+            self.metrics.watches.histories.time(pipe.query_async(connection)).await?;
         let mut replies = replies.into_iter();
         for one in chunk {
             let (Some(newest), Some(info)) = (replies.next(), replies.next()) else { return Err(too_few()) };

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use candlewire_common::config::Config;
+use candlewire_common::counted::counted;
 use candlewire_common::doctor::streams::Kind;
 use candlewire_common::doctor::{Finding, Report, coverage, http_address, redis, secret_file, streams};
 use candlewire_common::exit::Outcome;
-use candlewire_common::phrase::counted;
 
 use crate::live::run::plan;
 

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use candlewire_common::candle::ClosedCandle;
-use candlewire_common::metrics::table;
+use candlewire_common::metrics::{Latency, table};
 use candlewire_common::series::Series;
 use candlewire_common::time::UnixMillis;
 use candlewire_common::timeframe::Timeframe;
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Gauge};
 
 use crate::discard::DiscardMetrics;
+use crate::live::minute::VenueTotals;
 use crate::live::outbox::Sender;
 use crate::rest::walk::Requested;
 
@@ -24,6 +25,8 @@ pub struct VenueMetrics {
     pub reconnects: Counter,
     /// Candles that are not published.
     pub discarded: DiscardMetrics,
+    /// Series of which no candle comes.
+    pub stale: Gauge,
     requests: [Counter; Requested::ALL.len()],
 }
 
@@ -34,9 +37,11 @@ impl VenueMetrics {
             up: table::SOURCE_UP.gauge(&[venue]),
             reconnects: table::SOURCE_RECONNECTS.counter(&[venue]),
             discarded: DiscardMetrics::new(),
+            stale: table::STALE_SERIES.gauge(&[venue]),
             requests: Requested::ALL.map(|outcome| table::REST_REQUESTS.counter(&[venue, outcome.as_str()])),
         };
         metrics.up.set(0.0);
+        metrics.stale.set(0.0);
         metrics
     }
 
@@ -55,24 +60,43 @@ impl VenueMetrics {
 pub struct SeriesMetrics {
     /// Bars and rows, before any check.
     pub received: Counter,
-    /// Rows of REST.
-    pub fetched: Counter,
-    /// Gaps.
-    pub gaps: Counter,
-    /// Candles learned from REST.
-    pub backfilled: Counter,
+    fetched: Counter,
+    gaps: Counter,
+    backfilled: Counter,
+    totals: VenueTotals,
 }
 
 impl SeriesMetrics {
-    /// The handles of a series' timeframe.
-    pub fn new(series: &Series) -> Self {
+    /// The handles of a series' timeframe. What is counted is summed up in `totals`, too.
+    pub fn new(series: &Series, totals: VenueTotals) -> Self {
         let labels = [series.venue(), series.timeframe().as_str()];
         Self {
+            totals,
             received: table::CANDLES_RECEIVED.counter(&labels),
             fetched: table::CANDLES_FETCHED.counter(&labels),
             gaps: table::GAPS.counter(&labels),
             backfilled: table::BACKFILLED_CANDLES.counter(&labels),
         }
+    }
+
+    /// Counts rows of REST.
+    pub fn fetched(&self, count: usize) {
+        let count = count as u64;
+        self.received.increment(count);
+        self.fetched.increment(count);
+        self.totals.fetched(count);
+    }
+
+    /// Counts a gap.
+    pub fn gap(&self) {
+        self.gaps.increment(1);
+        self.totals.gap();
+    }
+
+    /// Counts a candle that was learned from REST.
+    pub fn backfilled(&self) {
+        self.backfilled.increment(1);
+        self.totals.used();
     }
 }
 
@@ -82,7 +106,8 @@ pub struct SentMetrics {
     timeframe: Timeframe,
     live_for: Duration,
     published: Counter,
-    close_to_publish: Histogram,
+    close_to_publish: Latency,
+    totals: VenueTotals,
     last_close: Arc<LastClose>,
 }
 
@@ -110,7 +135,7 @@ impl LastClose {
 
 impl SentMetrics {
     /// The handles of a sender's series.
-    pub fn new(sender: &Sender, last_close: Arc<LastClose>) -> Self {
+    pub fn new(sender: &Sender, last_close: Arc<LastClose>, totals: VenueTotals) -> Self {
         let timeframe = sender.series.timeframe();
         let labels = [sender.series.venue(), timeframe.as_str()];
         table::TIMEFRAME.gauge(&[timeframe.as_str()]).set(timeframe.duration().as_secs_f64());
@@ -118,7 +143,8 @@ impl SentMetrics {
             timeframe,
             live_for: sender.live_for,
             published: table::CANDLES_PUBLISHED.counter(&labels),
-            close_to_publish: table::CLOSE_TO_PUBLISH.histogram(&labels),
+            close_to_publish: Latency::new(table::CLOSE_TO_PUBLISH.histogram(&labels), "close_to_publish"),
+            totals,
             last_close,
         }
     }
@@ -126,10 +152,11 @@ impl SentMetrics {
     /// Counts a candle that Redis has acknowledged for the first time.
     pub fn published(&self, candle: &ClosedCandle, now: UnixMillis) {
         self.published.increment(1);
+        self.totals.published();
         let end = self.timeframe.close_time(candle.open_time());
         if now <= end.after(self.live_for) {
             // The venue's clock may be ahead of this one: then it took no time.
-            self.close_to_publish.record(now.since(end).as_secs_f64());
+            self.close_to_publish.record_millis(end, now);
         }
         self.last_close.closed(end);
     }

@@ -7,8 +7,10 @@
 
 pub mod connection;
 pub mod derived;
+pub mod gauges;
 pub mod journal;
 pub mod metrics;
+pub mod minute;
 pub mod outbox;
 pub mod outlet;
 pub mod progress;

@@ -226,6 +226,7 @@ impl Reporter {
         } else {
             self.stale.remove(series.as_str());
         }
+        self.metrics.stale.set(self.stale.len() as f64);
     }
 
     /// Says which series are stale, where that has changed and was not said just now. Answers with when there may be

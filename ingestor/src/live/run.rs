@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use candlewire_common::aggregate::Aggregator;
+use candlewire_common::census::Census;
 use candlewire_common::config::{Config, SourceConfig};
 use candlewire_common::connection::RedisTarget;
 use candlewire_common::exit::{Fault, Outcome};
 use candlewire_common::health::Health;
-use candlewire_common::metrics::{RedisMetrics, table};
+use candlewire_common::metrics::{Page, RedisMetrics};
 use candlewire_common::screen::Screen;
 use candlewire_common::series::{Partition, Series};
 use candlewire_common::server::Server;
 use candlewire_common::timeframe::Timeframe;
-use candlewire_common::{shutdown, watchdog};
-use metrics_exporter_prometheus::PrometheusHandle;
+use candlewire_common::{minute, shutdown, watchdog};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,9 @@ use crate::feed::line::Exchange;
 use crate::grid::Grid;
 use crate::live::connection::Connection;
 use crate::live::derived::Derived;
+use crate::live::gauges::Gauges;
 use crate::live::metrics::{LastClose, SentMetrics};
+use crate::live::minute::Totals;
 use crate::live::outbox::{Outbox, ROOM, Sender};
 use crate::live::outlet::Outlet;
 use crate::live::progress::WarmupProgress;
@@ -50,8 +52,6 @@ const LIVE_FOR: Duration = Duration::from_secs(5);
 const BUILT_LATER: Duration = Duration::from_secs(1);
 /// How many messages of a venue's feeds may wait.
 const NEWS_MAX: usize = 4_096;
-/// How often gauges are set.
-const GAUGE_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs the live ingestor until a signal stops it.
 ///
@@ -59,21 +59,16 @@ const GAUGE_EVERY: Duration = Duration::from_secs(1);
 ///
 /// [`Fault::Usage`] when the sources ask for what a venue does not have, or the address is taken; otherwise the fault
 /// of the task that took the process down.
-pub async fn run(
-    config: &Config,
-    http: Option<SocketAddr>,
-    recorder: PrometheusHandle,
-    screen: Screen,
-) -> Result<Outcome> {
+pub async fn run(config: &Config, http: Option<SocketAddr>, page: Page, screen: Screen) -> Result<Outcome> {
     let target = RedisTarget::new(&config.redis)?;
     let plans = plan(config)?;
     let server = Server::bind(http.unwrap_or(config.http.ingestor)).await?;
     let health = Health::default();
     let mut tasks: JoinSet<Result<()>> = JoinSet::new();
     let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
-    let (page, token) = (health.clone(), stop.clone());
-    tasks.spawn(async move { server.serve(recorder, page, token).await.context("serve metrics") });
-    let watch = watchdog::run(target.clone(), health, RedisMetrics::new(), stop.clone());
+    let redis = RedisMetrics::new();
+    let census = Census::new(target.clone(), &config.redis, redis.clone());
+    let watch = watchdog::run(target.clone(), census, health.clone(), redis, stop.clone());
     tasks.spawn(async move {
         watch.await;
         Ok(())
@@ -85,6 +80,9 @@ pub async fn run(
         target.address()
     );
     spawn(config, &target, plans, Clock::system(), &screen, &stop, &mut tasks)?;
+    // Now that every metric is there.
+    let token = stop.clone();
+    tasks.spawn(async move { server.serve(page, health, token).await.context("serve metrics") });
     shutdown::supervise(tasks, stop, shutdown::GRACE).await?;
     tracing::info!("ingestor stopped");
     Ok(Outcome::Done)
@@ -210,7 +208,11 @@ pub fn spawn(
     let progress = WarmupProgress::new(screen, plans.iter().map(|plan| plan.series.len()).sum());
     let attentions: Vec<Arc<Notify>> = plans.iter().map(|_| Arc::default()).collect();
     let outboxes = Outboxes::new(config, &plans, &attentions);
-    outboxes.spawn(config, target, clock, stop, tasks);
+    let totals = Totals::default();
+    outboxes.spawn(config, target, clock, &totals, stop, tasks);
+    let profiles = plans.iter().map(|plan| plan.venue.profile());
+    let venues = profiles.map(|profile| (profile.name, profile.hours)).collect();
+    tasks.spawn(Gauges::new(outboxes.0.values().cloned().collect(), &venues, clock).run(stop.clone()));
     let mut budgets: HashMap<Url, Arc<Budget>> = HashMap::new();
     let mut doorways: HashMap<Url, Arc<Doorway>> = HashMap::new();
     for (plan, attention) in plans.into_iter().zip(attentions) {
@@ -221,7 +223,7 @@ pub fn spawn(
         let http = http_client(plan.venue.as_ref(), &feed)?;
         let doorway = Arc::clone(doorways.entry(feed.clone()).or_insert_with(|| Arc::new(Doorway::new(clock))));
         let exchange = Exchange { venue: Arc::clone(&plan.venue), base: feed, http, clock };
-        let mut tracks = tracks(config, &plan, &outboxes)?;
+        let mut tracks = tracks(config, &plan, &outboxes, &totals)?;
         let (news, heard) = mpsc::channel(NEWS_MAX);
         let mut connections = Vec::new();
         for (number, series) in shares(&plan).into_iter().enumerate() {
@@ -238,6 +240,11 @@ pub fn spawn(
         let parts = Parts { tracks, connections, news: heard, attention, progress: progress.clone() };
         tasks.spawn(Source::new(Walks::new(client, clock), clock, parts).run(stop.clone()));
     }
+    let token = stop.clone();
+    tasks.spawn(async move {
+        minute::each(token, || totals.take().say()).await;
+        Ok(())
+    });
     Ok(())
 }
 
@@ -263,7 +270,7 @@ fn shares(plan: &Plan<'_>) -> Vec<Vec<usize>> {
 }
 
 /// The series of one source, in the order of the plan.
-fn tracks(config: &Config, plan: &Plan<'_>, outboxes: &Outboxes) -> Result<Vec<Track>, Fault> {
+fn tracks(config: &Config, plan: &Plan<'_>, outboxes: &Outboxes, totals: &Totals) -> Result<Vec<Track>, Fault> {
     let (profile, source) = (plan.venue.profile(), plan.source);
     let mut tracks = Vec::new();
     for Planned { series, subscription, is_built } in &plan.series {
@@ -278,7 +285,8 @@ fn tracks(config: &Config, plan: &Plan<'_>, outboxes: &Outboxes) -> Result<Vec<T
             warmup: plan.warmup(subscription),
         };
         let (outbox, sender) = outboxes.place(series, config);
-        tracks.push(Track::new(series.clone(), subscription.clone(), Sequence::new(rules), outbox, sender));
+        let totals = totals.of(series.venue());
+        tracks.push(Track::new(series.clone(), subscription.clone(), Sequence::new(rules), outbox, sender, totals));
     }
     let base = source.timeframes.iter().min().copied();
     for index in 0..plan.series.len() {
@@ -325,6 +333,7 @@ impl Outboxes {
         config: &Config,
         target: &RedisTarget,
         clock: Clock,
+        totals: &Totals,
         stop: &CancellationToken,
         tasks: &mut JoinSet<Result<()>>,
     ) {
@@ -334,22 +343,11 @@ impl Outboxes {
                 let series = &sender.series;
                 let key = (series.venue().to_owned(), series.timeframe().as_str());
                 let close = closes.entry(key).or_insert_with(|| Arc::new(LastClose::new(series)));
-                SentMetrics::new(sender, Arc::clone(close))
+                SentMetrics::new(sender, Arc::clone(close), totals.of(series.venue()))
             };
             let sent = outbox.senders().iter().map(metrics).collect();
             let stream = PartitionStream::new(target.clone(), config, *partition);
             tasks.spawn(Outlet::new(stream, Arc::clone(outbox), sent, clock).run(stop.clone()));
         }
-        let (outboxes, token) = (self.0.values().cloned().collect::<Vec<_>>(), stop.clone());
-        tasks.spawn(async move {
-            let gauge = table::PUBLISH_BUFFER.gauge(&[]);
-            loop {
-                gauge.set(outboxes.iter().map(|outbox| outbox.waiting()).sum::<usize>() as f64);
-                tokio::select! {
-                    () = token.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(GAUGE_EVERY) => {}
-                }
-            }
-        });
     }
 }

@@ -193,15 +193,16 @@ impl Source {
         match step {
             Step::Publish(candle, learned) => {
                 if learned == Learned::Rest {
-                    metrics.backfilled.increment(1);
+                    metrics.backfilled();
                 }
-                tracing::debug!(series = %series, "{series}: {} is closed", candle.open_time().rfc3339());
+                let open_time = candle.open_time();
+                tracing::debug!(series = %series, open_time = open_time.0, "{series}: {} is closed", open_time.rfc3339());
                 for (longer, candle) in self.tracks[index].publish(candle) {
                     self.derive(longer, candle, now);
                 }
             }
             Step::Gap(span) => {
-                metrics.gaps.increment(1);
+                metrics.gap();
                 self.reporter.gap(series, grid, span);
             }
             Step::Hole(span) => {
@@ -261,8 +262,7 @@ impl Source {
         let Page { rows, venue_time } = page;
         let (mut steps, mut refused) = (std::mem::take(&mut self.steps), Vec::new());
         let track = &mut self.tracks[index];
-        track.metrics.received.increment(rows.len() as u64);
-        track.metrics.fetched.increment(rows.len() as u64);
+        track.metrics.fetched(rows.len());
         track.sequence.rows(id, rows, *venue_time, now, &mut steps, |error| refused.push(error));
         self.follow_all(index, steps, now);
         for error in refused {

@@ -8,6 +8,7 @@ use candlewire_common::time::UnixMillis;
 
 use crate::live::derived::Derived;
 use crate::live::metrics::SeriesMetrics;
+use crate::live::minute::VenueTotals;
 use crate::live::outbox::{Outbox, Rewind};
 use crate::live::sequence::Sequence;
 use crate::venue::Subscription;
@@ -40,8 +41,9 @@ impl Track {
         sequence: Sequence,
         outbox: Arc<Outbox>,
         sender: usize,
+        totals: VenueTotals,
     ) -> Self {
-        let metrics = SeriesMetrics::new(&series);
+        let metrics = SeriesMetrics::new(&series, totals);
         Self { series, subscription, sequence, derived: Vec::new(), connection: None, metrics, outbox, sender }
     }
 

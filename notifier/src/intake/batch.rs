@@ -48,10 +48,10 @@ impl Batch {
             match read(&entry.fields) {
                 Ok(signal) => batch.add(&signal, entry.id, audience),
                 Err(_) if entry.fields.0.is_empty() => {
-                    tracing::warn!(stream = %key, entry = %entry.id, "a signal was trimmed from {key} before it was delivered");
+                    tracing::warn!(stream = %key, entry_id = %entry.id, "a signal was trimmed from {key} before it was delivered");
                 }
                 Err(reason) => {
-                    tracing::warn!(stream = %key, entry = %entry.id, "entry {} of {key} is no signal: {reason}", entry.id);
+                    tracing::warn!(stream = %key, entry_id = %entry.id, "entry {} of {key} is no signal: {reason}", entry.id);
                     batch.unreadable += 1;
                     batch.commands.add_command(set_aside(unreadable_key, key, entry, &reason)).ignore();
                 }
@@ -65,6 +65,8 @@ impl Batch {
         let wanting: Vec<usize> = (0..listeners.len()).filter(|&at| listeners[at].recipient.wants(signal)).collect();
         let names: Vec<&str> = wanting.iter().map(|&at| listeners[at].recipient.name()).collect();
         enqueue.add(&mut self.commands, signal, entry, &names);
+        let (id, series) = (&signal.id, &signal.series);
+        tracing::debug!(signal.id = %id, series = %series, "{id} is queued for [{}]", names.join(", "));
         self.woken.extend(wanting);
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use candlewire_common::config::RedisConfig;
 use candlewire_common::connection::RedisTarget;
-use candlewire_common::metrics::{RedisMetrics, table};
+use candlewire_common::metrics::{Command, RedisMetrics, Stopwatch, table};
 use metrics::Counter;
 use uuid::Uuid;
 
@@ -36,6 +36,7 @@ pub(crate) struct Intake {
     trouble: Trouble,
     consumed: Counter,
     unreadable: Counter,
+    enqueue: Stopwatch,
 }
 
 impl Intake {
@@ -49,6 +50,7 @@ impl Intake {
             trouble: Trouble::new("read signals"),
             consumed: table::SIGNALS_CONSUMED.counter(&[]),
             unreadable: table::SIGNALS_UNREADABLE.counter(&[]),
+            enqueue: Stopwatch::new(Command::Evalsha),
         }
     }
 

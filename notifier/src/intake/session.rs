@@ -77,7 +77,7 @@ impl<'a> Session<'a> {
         let intake = self.intake;
         let audience = audience::now(&intake.audience);
         let batch = Batch::of(entries, &audience, &intake.unreadable_key);
-        batch.commands.exec_async(&mut self.queues).await?;
+        intake.enqueue.time(batch.commands.exec_async(&mut self.queues)).await?;
         for woken in &batch.woken {
             audience.listeners[*woken].wake.notify_one();
         }

@@ -97,7 +97,7 @@ impl Telegram {
         match timeout(PATIENCE, charts.picture(signal)).await {
             Ok(Ok(png)) => Picture::Ready(png),
             Ok(Err(reason)) => {
-                tracing::debug!("alert {} has no picture: {reason}", signal.id);
+                tracing::debug!(signal.id = %signal.id, "alert {} has no picture: {reason}", signal.id);
                 Picture::Absent
             }
             Err(_) => Picture::Late,
