@@ -47,7 +47,7 @@ pub async fn run(arguments: Arguments, page: Page, screen: Screen) -> Result<Out
     match arguments.command {
         Command::Run => live::run::run(&config, arguments.global.http, page, screen).await,
         Command::Backfill(wanted) => backfill::run(&config, wanted, screen).await,
-        Command::Doctor => doctor::run(&config).await,
+        Command::Doctor { json } => doctor::run(&config, arguments.global.http, json).await,
         Command::Replay(wanted) => replay::run(&config, arguments.global.http, wanted, page, screen).await,
     }
 }

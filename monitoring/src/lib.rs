@@ -3,4 +3,6 @@
 //! The crate has no program. Its tests load the files that Prometheus and Grafana load, compare them with the
 //! metric table of `candlewire-common`, and run them against real processes. It changes nothing.
 
+pub mod haste;
 pub mod promql;
+pub mod rules;

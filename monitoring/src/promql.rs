@@ -9,11 +9,10 @@ use promql_parser::label::{Labels, MatchOp, Matchers};
 use promql_parser::parser::{self, AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorSelector};
 
 /// What the crate `metrics-process` adds to every page: name, whether it is a counter.
-const PROCESS_METRICS: [(&str, bool); 7] = [
+const PROCESS_METRICS: [(&str, bool); 6] = [
     ("process_cpu_seconds_total", true),
     ("process_open_fds", false),
     ("process_max_fds", false),
-    ("process_virtual_memory_bytes", false),
     ("process_resident_memory_bytes", false),
     ("process_start_time_seconds", false),
     ("process_threads", false),
