@@ -22,6 +22,7 @@ pub mod doctor;
 pub mod exit;
 pub mod group;
 pub mod health;
+pub mod health_check;
 pub mod indicator;
 pub mod ip_range;
 pub mod keys;

@@ -1,8 +1,8 @@
-//! Numbers, spans and lists as people read them.
+//! Numbers, spans, sizes and lists as people read them.
 
 use std::time::Duration;
 
-/// The count with its noun, which gets an s where it is not one.
+/// A number and its noun, in the plural unless it is one: "1 candle", "2 candles".
 pub fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_as_people_write_them() {
+    fn spans_sizes_and_lists_read_as_people_write_them() {
         assert_eq!([0, 1, 2].map(|count| counted(count, "fault")), ["0 faults", "1 fault", "2 faults"]);
         assert_eq!(span(Duration::from_secs(3 * 3_600 + 62)), "3h 1m");
         assert_eq!(span(Duration::from_millis(1_500)), "1s");

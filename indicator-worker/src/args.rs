@@ -24,6 +24,8 @@ pub struct Args {
 pub enum Command {
     /// Take partitions and process their candles until stopped
     Run,
+    /// Ask the worker that runs here whether it is ready: one line, exit code 0 or 1
+    Health,
     /// Print the state of one series
     Show {
         /// The series, such as binance:BTCUSDT:1h

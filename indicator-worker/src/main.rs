@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use candlewire_common::exit::Outcome;
 use candlewire_common::screen::Screen;
-use candlewire_common::{cli, exit, logging, tls};
+use candlewire_common::{cli, exit, health_check, logging, tls};
 use indicator_worker::args::{Args, Command};
 use indicator_worker::{backtest, doctor, indicators, repartition, reset, run, show};
 
@@ -32,6 +32,7 @@ async fn dispatch(args: Args, screen: Screen) -> Result<Outcome> {
     let load = || args.global.load();
     match args.command {
         Command::Run => run::run(load()?, args.global.http).await,
+        Command::Health => health_check::run(args.global.http.unwrap_or(load()?.http.indicator_worker)).await,
         Command::Show { series, json } => show::show(&load()?, &series, json).await,
         Command::Backtest(wanted) => backtest::backtest(load()?, wanted, screen).await,
         Command::Indicators => indicators::list(),

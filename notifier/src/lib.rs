@@ -47,6 +47,7 @@ mod turns;
 use anyhow::Result;
 use candlewire_common::cli::GlobalArgs;
 use candlewire_common::exit::Outcome;
+use candlewire_common::health_check;
 use clap::{Parser, Subcommand};
 
 /// Delivers Candlewire's signals to recipients.
@@ -64,6 +65,8 @@ pub struct Cli {
 enum Command {
     /// Deliver signals until stopped
     Run,
+    /// Ask the notifier that runs here whether it is ready: one line, exit code 0 or 1
+    Health,
     /// Send one marked test alert to a recipient
     Test {
         /// The recipient's name in the configuration
@@ -127,6 +130,7 @@ enum DeadCommand {
 pub async fn run(cli: Cli) -> Result<Outcome> {
     match cli.command {
         Command::Run => service::run(&cli.global).await,
+        Command::Health => health_check::run(cli.global.http.unwrap_or(cli.global.load()?.http.notifier)).await,
         Command::Test { name } => command::probe::run(&cli.global, &name).await,
         Command::Status { json } => command::status::run(&cli.global, json).await,
         Command::Doctor { json } => doctor::run(&cli.global, json).await,

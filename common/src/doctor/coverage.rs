@@ -4,7 +4,8 @@
 
 use super::finding::Finding;
 use crate::config::Config;
-use crate::phrase::{counted, some_of};
+use crate::phrase::counted;
+use crate::phrase::some_of;
 use crate::series::Series;
 use crate::strategy::Strategy;
 

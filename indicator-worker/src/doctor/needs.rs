@@ -4,10 +4,11 @@ use candlewire_common::config::Config;
 use candlewire_common::doctor::redis::Need;
 use candlewire_common::series::Partition;
 
-const CANDLES: [&str; 16] = [
+const CANDLES: [&str; 17] = [
     "PING",
     "TIME",
     "INFO",
+    "BGREWRITEAOF",
     "SCAN 0",
     "TYPE KEY",
     "XLEN KEY",

@@ -6,7 +6,8 @@ use candlewire_common::config::Config;
 use candlewire_common::connection::describe;
 use candlewire_common::doctor::Finding;
 use candlewire_common::nodes::Nodes;
-use candlewire_common::phrase::{counted, some_of};
+use candlewire_common::phrase::counted;
+use candlewire_common::phrase::some_of;
 use candlewire_common::series::Partition;
 
 use crate::engine::Roster;

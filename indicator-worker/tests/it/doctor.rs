@@ -150,7 +150,7 @@ async fn what_the_user_may_not_do_is_told_apart_from_what_can_not_be_seen() {
     };
     let plain = lines(&examined("plain").await);
     expect(&plain, "warning redis at 127.0.0.1:", "its user may not run INFO");
-    expect(&plain, "FAULT redis permissions: its user may not INFO on cw:{0}:candles: ", "~cw:* +info");
+    expect(&plain, "warning redis permissions: its user may not INFO on cw:{0}:candles: ", "~cw:* +info");
     run(&bench, "ACL SETUSER plain +info").await;
     let plain = lines(&examined("plain").await);
     expect(&plain, "ok redis persistence: it keeps an append-only file", "");

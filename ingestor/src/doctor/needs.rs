@@ -6,13 +6,14 @@ use candlewire_common::series::Partition;
 
 /// What `run`, `backfill` and `replay` do, on the keys of one partition, which stand for all.
 pub(super) fn of(config: &Config) -> Vec<Need> {
-    const STREAM: [&str; 7] = [
+    const STREAM: [&str; 8] = [
         "XADD KEY NOMKSTREAM * a b",
         "XLEN KEY",
         "XREVRANGE KEY + - COUNT 1",
         "XINFO STREAM KEY",
         "XINFO GROUPS KEY",
         "INFO",
+        "BGREWRITEAOF",
         "PING",
     ];
     let (keys, any) = (&config.redis.keys, Partition(0));

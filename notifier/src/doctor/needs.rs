@@ -14,8 +14,9 @@ const SIGNALS: [&str; 7] = [
     "XINFO GROUPS KEY",
 ];
 /// What commands and scripts do with the queues; the keys share a slot, and which is which does not matter.
-const QUEUES: [&str; 36] = [
+const QUEUES: [&str; 37] = [
     "INFO",
+    "BGREWRITEAOF",
     "EVALSHA 0 1 KEY",
     "SCRIPT LOAD return",
     "SCAN 0",

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use candlewire_common::connection::describe;
 use candlewire_common::doctor::{Finding, Report};
-use candlewire_common::phrase::{counted, some_of, span};
+use candlewire_common::phrase::counted;
+use candlewire_common::phrase::{some_of, span};
 use candlewire_common::time::UnixMillis;
 use redis::RedisError;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use redis::{Cmd, RedisError, RedisResult, Value};
 
 use crate::connection::{RESPONSE_TIMEOUT, RedisTarget, describe, server_error};
-use crate::doctor::Finding;
+use crate::doctor::{Finding, Verdict};
 
 /// The commands that a program needs on one key.
 #[derive(Clone, Debug)]
@@ -18,6 +18,10 @@ pub struct Need {
     /// The commands, with `KEY` where the key stands.
     pub commands: &'static [&'static str],
 }
+
+/// Commands that make things safer, and without which programs work: to see that memory is short, and to have a file
+/// rewritten that ends in a torn transaction.
+const HELPFUL: [&str; 2] = ["INFO", "BGREWRITEAOF"];
 
 /// Tries all of it.
 pub(super) async fn look(target: &RedisTarget, every: &str, needs: &[Need]) -> Finding {
@@ -44,7 +48,8 @@ pub(super) async fn look(target: &RedisTarget, every: &str, needs: &[Need]) -> F
         list(keys.into_iter().collect()),
         rules.join(" ")
     );
-    Finding::fault(subject, detail)
+    let is_helpful = refused.iter().all(|name| HELPFUL.contains(&name.as_str()));
+    Finding::new(if is_helpful { Verdict::Warning } else { Verdict::Fault }, subject, detail)
 }
 
 /// The commands that are refused.
