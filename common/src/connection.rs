@@ -10,14 +10,16 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo, RedisError,
-    ServerError, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, ServerError, ServerErrorKind, Value,
 };
 
 use crate::cluster::{ClusterMap, Node};
 use crate::config::RedisConfig;
 use crate::exit::Fault;
+use crate::refusal::Refusal;
 use crate::slot::slot_of;
+use crate::{credentials, trust};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,7 +44,8 @@ impl RedisTarget {
     ///
     /// # Errors
     ///
-    /// [`Fault::Usage`] when a URL means nothing to the Redis client.
+    /// [`Fault::Usage`] when a URL means nothing to the Redis client, or a file with a secret or a certificate can't be
+    /// used.
     pub fn new(config: &RedisConfig) -> Result<Self, Fault> {
         let refused = |error: RedisError| Fault::Usage(format!("redis.url: {}", error.category()));
         let infos: Vec<ConnectionInfo> =
@@ -52,6 +55,7 @@ impl RedisTarget {
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
         let first = infos.into_iter().next().filter(|_| !seeds.is_empty());
         let info = first.ok_or_else(|| Fault::Usage("redis.url: names no server".to_owned()))?.set_tcp_settings(tcp);
+        let info = trust::lay(credentials::lay(info, &config.access)?, &config.access)?;
         Client::open(info.clone()).map_err(refused)?;
         let met = config.cluster.then(|| Arc::new(Mutex::new(seeds.clone())));
         Ok(Self { info, seeds: seeds.into(), met, address: config.address() })
@@ -94,6 +98,29 @@ impl RedisTarget {
         // A password that is missing shows here. Met first by a MULTI, it would panic redis-rs 1.8 in debug builds.
         redis::cmd("PING").exec_async(&mut connection).await?;
         Ok(connection)
+    }
+
+    /// Whether a stranger, who names no user and no password, may run commands on a node; `None` where nobody answers
+    /// in time. One in protected mode turns strangers away.
+    pub(crate) async fn is_open(&self, node: &Node) -> Option<bool> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(MAP_TIMEOUT));
+        let address = address_of(node, self.info.addr());
+        let info = self.info.clone().set_addr(address).set_redis_settings(RedisConnectionInfo::default());
+        let pinged = async {
+            let mut connection = Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await?;
+            redis::cmd("PING").exec_async(&mut connection).await
+        };
+        match pinged.await {
+            Ok(()) => Some(true),
+            Err(error) => server_error(&error).map(|_| false),
+        }
+    }
+
+    /// Whether the way to it is encrypted.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.info.addr(), ConnectionAddr::TcpTls { .. })
     }
 
     /// Connects for a one-shot command to the server that holds `key`.
@@ -283,11 +310,15 @@ pub(crate) fn is_moved(error: &RedisError) -> bool {
     server_error(error).is_some_and(|error| error.code() == "MOVED")
 }
 
-/// An error as one line without the client library's decorations.
+/// An error as one line without the client library's decorations, with the way out where a person must take one.
 pub fn describe(error: &RedisError) -> String {
     let text = match server_error(error) {
         Some(server) => format!("{} {}", server.code(), server.details().unwrap_or_default()),
         None => error.to_string(),
     };
-    text.trim_end().replace('\n', " ")
+    let text = text.trim_end().replace('\n', " ");
+    match Refusal::of(error) {
+        Some(refusal) => format!("{}: {}", text.trim_end_matches('.'), refusal.way_out()),
+        None => text,
+    }
 }

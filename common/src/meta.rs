@@ -12,6 +12,7 @@ use crate::connection::{RESPONSE_TIMEOUT, RedisFault, RedisTarget, describe, is_
 use crate::exit::Fault;
 use crate::metrics::RedisMetrics;
 use crate::nodes::Nodes;
+use crate::refusal::Refusal;
 
 /// The version of the layout of keys and entries.
 pub const SCHEMA: u32 = 1;
@@ -188,8 +189,8 @@ pub async fn verify(connection: &mut impl ConnectionLike, config: &RedisConfig) 
     Ok(is_whole)
 }
 
-/// Agrees on the layout for a long-running process: waits for Redis, saying why unless the connection
-/// is just gone, which the watchdog says. Cancel-safe.
+/// Agrees on the layout for a long-running process: waits for Redis, saying why unless there is
+/// no connection, which the watchdog says. Cancel-safe.
 ///
 /// # Errors
 ///
@@ -204,7 +205,9 @@ pub async fn wait(target: &RedisTarget, config: &RedisConfig, metrics: &RedisMet
             Err(refused) => return Err(refused.into()),
         };
         let fault = metrics.count(&error);
-        if fault != RedisFault::Connection && std::mem::replace(&mut said, fault) != fault {
+        let is_the_watchdogs =
+            fault == RedisFault::Connection || Refusal::of(&error).is_some_and(Refusal::is_at_the_door);
+        if !is_the_watchdogs && std::mem::replace(&mut said, fault) != fault {
             tracing::warn!("waiting for redis: {}", describe(&error));
         }
         sleep(delays.next().unwrap_or(RESPONSE_TIMEOUT)).await;

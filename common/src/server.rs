@@ -71,6 +71,6 @@ fn ready(health: &Health) -> impl IntoResponse + use<> {
     if health.is_ready() {
         (StatusCode::OK, "ready\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "redis does not answer\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "redis does not answer, or refuses: the log says why\n")
     }
 }

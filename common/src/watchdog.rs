@@ -1,7 +1,7 @@
 //! The watch over Redis: a PING a second to each node, on connections of its own.
 //!
-//! Owns `candlewire_redis_up`, readiness, the two log lines that tell when Redis went and came back, and the
-//! care for a server that has just started. A connection that hangs without closing is noticed here within
+//! Owns `candlewire_redis_up`, readiness, the log lines that tell when Redis went, why it can't be used and when it came
+//! back, and the care for a server that has just started. A connection that hangs without closing is noticed here within
 //! the deadline of one PING.
 
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::health::Health;
 use crate::mending::mend;
 use crate::metrics::{Command, RedisMetrics, Stopwatch};
 use crate::nodes::Nodes;
+use crate::refusal::Refusal;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Together with [`EVERY`], readiness follows Redis well within 5 seconds.
@@ -30,6 +31,7 @@ async fn watch(target: RedisTarget, health: Health, metrics: RedisMetrics, stop:
     let mut nodes = Nodes::new(target.clone(), PATIENCE);
     let stopwatch = Stopwatch::new(Command::Ping);
     let (mut seen_before, mut may_have_started) = (false, true);
+    let mut said: Option<Option<Refusal>> = None;
     loop {
         let outcome = tokio::select! {
             outcome = timeout(PATIENCE, ping(&mut nodes, &stopwatch, &mut may_have_started)) => {
@@ -46,17 +48,23 @@ async fn watch(target: RedisTarget, health: Health, metrics: RedisMetrics, stop:
         metrics.up(up);
         match outcome {
             Ok(()) if !was_up => {
+                said = None;
                 tracing::info!("redis at {} answers", target.address());
                 if seen_before {
                     metrics.reconnected();
                 }
                 seen_before = true;
             }
-            Err(error) if was_up || !seen_before => {
+            Ok(()) => {}
+            Err(error) => {
                 seen_before = true;
-                tracing::warn!("redis at {} does not answer, waiting for it: {}", target.address(), describe(&error));
+                let refusal = Refusal::of(&error);
+                // That it went is said once; a server that is back and refuses is another matter.
+                if said.replace(refusal) != Some(refusal) {
+                    let (what, cause) = (state(refusal), describe(&error));
+                    tracing::warn!("redis at {} {what}, waiting for it: {cause}", target.address());
+                }
             }
-            _ => {}
         }
         tokio::select! {
             () = sleep(EVERY) => {}
@@ -74,6 +82,15 @@ async fn ping(nodes: &mut Nodes, stopwatch: &Stopwatch, may_have_started: &mut b
         *may_have_started = !mend(nodes).await?;
     }
     Ok(())
+}
+
+/// What a server that can't be used does.
+fn state(refusal: Option<Refusal>) -> &'static str {
+    match refusal {
+        None => "does not answer",
+        Some(refusal) if refusal.is_the_servers() => "refuses this program",
+        Some(_) => "can't be trusted",
+    }
 }
 
 fn hangs() -> RedisError {

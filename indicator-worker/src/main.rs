@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use candlewire_common::exit::Outcome;
 use candlewire_common::screen::Screen;
-use candlewire_common::{cli, exit, logging, tls};
+use candlewire_common::{cli, exit, health_check, logging, tls};
 use indicator_worker::args::{Args, Command};
-use indicator_worker::{backtest, indicators, repartition, run, show};
+use indicator_worker::{backtest, doctor, indicators, repartition, reset, run, show};
 
 fn main() -> ExitCode {
     match cli::parse() {
@@ -32,9 +32,12 @@ async fn dispatch(args: Args, screen: Screen) -> Result<Outcome> {
     let load = || args.global.load();
     match args.command {
         Command::Run => run::run(load()?, args.global.http).await,
+        Command::Health => health_check::run(args.global.http.unwrap_or(load()?.http.indicator_worker)).await,
         Command::Show { series, json } => show::show(&load()?, &series, json).await,
         Command::Backtest(wanted) => backtest::backtest(load()?, wanted, screen).await,
         Command::Indicators => indicators::list(),
         Command::Repartition => repartition::repartition(&load()?).await,
+        Command::Doctor { json } => doctor::run(&load()?, args.global.http, json).await,
+        Command::Reset { series, dry_run } => reset::reset(&load()?, &series, dry_run).await,
     }
 }

@@ -28,14 +28,44 @@ pub struct Arguments {
 pub enum Command {
     /// Connect every source, and publish closed candles as they happen
     #[command(after_long_help = RUN_HELP)]
-    Run,
+    Run(RunArgs),
+    /// Ask the ingestor that runs here whether it is ready: one line, exit code 0 or 1
+    Health,
     /// Fetch a range of one series from its venue, and publish what is missing
     Backfill(BackfillArgs),
     /// Publish the candles of CSV files, in open-time order
     Replay(ReplayArgs),
     /// Check Redis, and of each source reachability, clock, symbols, feed and budget
     #[command(after_long_help = DOCTOR_HELP)]
-    Doctor,
+    Doctor {
+        /// One JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What `run` does where there is nothing to connect.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// CSV file to replay where the configuration names no [[sources]]; otherwise this and the two below do nothing
+    #[arg(long, value_name = "FILE", requires = "series")]
+    pub or_replay: Option<PathBuf>,
+
+    /// Series that the file's candles belong to, such as csv:EURUSD:1h
+    #[arg(long, value_name = "SERIES", requires = "or_replay")]
+    pub series: Option<Series>,
+
+    /// How fast it is replayed: "max", or a factor such as 60x, which makes an hour last a minute
+    #[arg(long, value_name = "SPEED", default_value_t, requires = "or_replay")]
+    pub speed: Speed,
+}
+
+impl RunArgs {
+    /// What is to be replayed in place of live candles, if anything.
+    pub fn replay(self) -> Option<ReplayArgs> {
+        let (file, series) = self.or_replay.zip(self.series)?;
+        Some(ReplayArgs { files: vec![file], series, speed: self.speed })
+    }
 }
 
 /// What is to be fetched.
@@ -56,7 +86,7 @@ pub struct BackfillArgs {
 }
 
 /// How files are to be replayed.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(after_long_help = REPLAY_HELP)]
 pub struct ReplayArgs {
     /// CSV files, all of one series
@@ -80,6 +110,9 @@ const RUN_HELP: &str = "\
 Connects the venues of [[sources]], publishes each candle once it is closed, and fetches what is missing: the
 candles since the last one that Redis holds, or else the history that the strategies need. Runs until SIGTERM
 or ctrl-c; an outage of a venue or of Redis is waited out.
+
+With --or-replay, and without [[sources]], it publishes that file like `ingestor replay`, again from the beginning after
+each start, and then stays until it is stopped: a container that nobody has configured yet shows life.
 
 Exit codes:
   0    stopped by SIGTERM or ctrl-c

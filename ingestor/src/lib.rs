@@ -25,6 +25,7 @@ pub mod replay_metrics;
 pub mod rest;
 pub mod resume;
 pub mod speed;
+pub mod stand_in;
 pub mod summary;
 pub mod tally;
 pub mod venue;
@@ -32,6 +33,7 @@ pub mod waiting;
 
 use anyhow::Result;
 use candlewire_common::exit::Outcome;
+use candlewire_common::health_check;
 use candlewire_common::metrics::Page;
 use candlewire_common::screen::Screen;
 
@@ -43,11 +45,15 @@ use crate::arguments::{Arguments, Command};
 ///
 /// A fault whose exit code `candlewire_common::exit::code` knows.
 pub async fn run(arguments: Arguments, page: Page, screen: Screen) -> Result<Outcome> {
-    let config = arguments.global.load()?;
+    let (config, http) = (arguments.global.load()?, arguments.global.http);
     match arguments.command {
-        Command::Run => live::run::run(&config, arguments.global.http, page, screen).await,
+        Command::Run(wanted) => match wanted.replay() {
+            Some(replay) if config.sources.is_empty() => stand_in::run(&config, http, replay, page, screen).await,
+            _ => live::run::run(&config, http, page, screen).await,
+        },
+        Command::Health => health_check::run(http.unwrap_or(config.http.ingestor)).await,
         Command::Backfill(wanted) => backfill::run(&config, wanted, screen).await,
-        Command::Doctor => doctor::run(&config).await,
-        Command::Replay(wanted) => replay::run(&config, arguments.global.http, wanted, page, screen).await,
+        Command::Doctor { json } => doctor::run(&config, http, json).await,
+        Command::Replay(wanted) => replay::run(&config, http, wanted, page, screen).await,
     }
 }

@@ -44,54 +44,70 @@ pub async fn run(
     metrics_page: Page,
     screen: Screen,
 ) -> Result<Outcome> {
-    let started = Instant::now();
-    let ReplayArgs { files, series, speed } = wanted;
-    candle_file::check_all(&files).map_err(Fault::from)?;
+    candle_file::check_all(&wanted.files).map_err(Fault::from)?;
     let target = RedisTarget::new(&config.redis)?;
     let mut tasks = JoinSet::new();
     let stop = shutdown::on_signal(&mut tasks).context("listen to signals")?;
     if let Some(address) = http {
-        serve(address, &target, &config.redis, metrics_page, &stop, &mut tasks).await?;
+        serve(address, &target, &config.redis, Health::default(), metrics_page, &stop, &mut tasks).await?;
     }
+    let series = wanted.series.clone();
+    let Some(summary) = publish_files(config, target, wanted, &screen, &stop).await? else {
+        screen.line(&format!("replay {series}: interrupted, no candle published"));
+        return Ok(Outcome::Interrupted);
+    };
+    stop.cancel();
+    shutdown::supervise(tasks, stop, shutdown::GRACE).await?;
+    screen.line(&format!("replay {series}: {summary}"));
+    Ok(summary.outcome())
+}
+
+/// Reads the files, and publishes their candles at their pace; `None` when the stop comes before the first.
+///
+/// # Errors
+///
+/// [`Fault::Usage`] for a file that can't be read, then nothing was published; [`Fault::Unreachable`] when Redis can't
+/// be reached or stays away.
+pub(crate) async fn publish_files(
+    config: &Config,
+    target: RedisTarget,
+    wanted: ReplayArgs,
+    screen: &Screen,
+    stop: &CancellationToken,
+) -> Result<Option<Summary>> {
+    let started = Instant::now();
+    let ReplayArgs { files, series, speed } = wanted;
     let metrics = ReplayMetrics::new(&series);
     let mut publisher = Publisher::connect(target, config, series.clone(), Origin::Replay).await?;
 
     let tally = Tally::new(screen.clone(), metrics.clone());
-    let Some((candles, tally)) = read(files, series.timeframe(), tally, &stop).await? else {
-        screen.line(&format!("replay {series}: interrupted, no candle published"));
-        return Ok(Outcome::Interrupted);
-    };
-    let mut progress = Progress::new(screen.clone(), "replay", series.clone(), candles.len());
+    let Some((candles, tally)) = read(files, series.timeframe(), tally, stop).await? else { return Ok(None) };
+    let mut progress = Progress::new(screen.clone(), "replay", series, candles.len());
     let pace = Pace::new(speed, Instant::now());
-    let sent = publish(&candles, pace, &mut publisher, &mut progress, &metrics, &stop).await;
+    let sent = publish(&candles, pace, &mut publisher, &mut progress, &metrics, stop).await;
     drop(progress);
     let (done, total) = (publisher.acknowledged(), candles.len());
     let sent = sent.with_context(|| format!("stopped after {done} of {total} candles"))?;
-
-    stop.cancel();
-    shutdown::supervise(tasks, stop, shutdown::GRACE).await?;
-    let summary = Summary {
+    Ok(Some(Summary {
         published: done,
         total,
         refused: tally.rows_refused(),
         duplicates: tally.rows_repeated(),
         took: started.elapsed(),
         interrupted: sent == Sent::Interrupted,
-    };
-    screen.line(&format!("replay {series}: {summary}"));
-    Ok(summary.outcome())
+    }))
 }
 
-/// Serves metrics and health while the command runs.
-async fn serve(
+/// Serves metrics and `health`, which it keeps, while the command runs.
+pub(crate) async fn serve(
     address: SocketAddr,
     target: &RedisTarget,
     config: &RedisConfig,
+    health: Health,
     metrics_page: Page,
     stop: &CancellationToken,
     tasks: &mut JoinSet<Result<()>>,
 ) -> Result<()> {
-    let health = Health::default();
     let server = Server::bind(address).await?;
     let redis = RedisMetrics::new();
     let census = Census::new(target.clone(), config, redis.clone());

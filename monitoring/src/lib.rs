@@ -3,6 +3,11 @@
 //! The crate has no program. Its tests load the files that Prometheus and Grafana load, compare them with the
 //! metric table of `candlewire-common`, and run them against real processes. It changes nothing.
 
+pub mod dashboard;
+pub mod grid;
 pub mod haste;
+pub mod lint;
+pub mod outcome;
 pub mod promql;
 pub mod rules;
+pub mod variable;

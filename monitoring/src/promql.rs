@@ -102,6 +102,11 @@ pub fn complaints(expression: &str, recorded: &[&str]) -> Vec<Complaint> {
     check.found
 }
 
+/// The labels that the samples of a metric can have, of a bucket with `le`; `None`: nobody exposes it.
+pub fn labels(name: &str) -> Option<Vec<&'static str>> {
+    series(name).ok().map(|series| series.labels)
+}
+
 /// The names of all metrics that an expression selects, in its order.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ mod chart;
 mod command;
 mod deliveries;
 mod dispatcher;
+mod doctor;
 mod failure;
 mod gauges;
 mod http;
@@ -46,6 +47,7 @@ mod turns;
 use anyhow::Result;
 use candlewire_common::cli::GlobalArgs;
 use candlewire_common::exit::Outcome;
+use candlewire_common::health_check;
 use clap::{Parser, Subcommand};
 
 /// Delivers Candlewire's signals to recipients.
@@ -63,6 +65,8 @@ pub struct Cli {
 enum Command {
     /// Deliver signals until stopped
     Run,
+    /// Ask the notifier that runs here whether it is ready: one line, exit code 0 or 1
+    Health,
     /// Send one marked test alert to a recipient
     Test {
         /// The recipient's name in the configuration
@@ -70,6 +74,13 @@ enum Command {
     },
     /// Show how the recipients stand: what waits, what failed, whose breaker is open
     Status {
+        /// One JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check Redis, the signals, and of each recipient its settings, whether it can be reached, and its queue
+    #[command(after_long_help = DOCTOR_HELP)]
+    Doctor {
         /// One JSON object a line, for programs
         #[arg(long)]
         json: bool,
@@ -85,6 +96,14 @@ enum Command {
         command: DeadCommand,
     },
 }
+
+const DOCTOR_HELP: &str = "\
+One line for each thing; what is not well says what to do. Nothing is changed, and no alert is sent.
+
+Exit codes:
+  0    everything works, warnings aside
+  1    something does not work
+  64   bad usage or configuration";
 
 #[derive(Debug, Subcommand)]
 enum DeadCommand {
@@ -111,8 +130,10 @@ enum DeadCommand {
 pub async fn run(cli: Cli) -> Result<Outcome> {
     match cli.command {
         Command::Run => service::run(&cli.global).await,
+        Command::Health => health_check::run(cli.global.http.unwrap_or(cli.global.load()?.http.notifier)).await,
         Command::Test { name } => command::probe::run(&cli.global, &name).await,
         Command::Status { json } => command::status::run(&cli.global, json).await,
+        Command::Doctor { json } => doctor::run(&cli.global, json).await,
         Command::Enable { name } => command::enable::run(&cli.global, &name).await,
         Command::Dead { command: DeadCommand::List { name, json } } => {
             command::dead::list(&cli.global, name.as_deref(), json).await

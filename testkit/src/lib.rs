@@ -11,6 +11,7 @@
 
 pub mod bot_api;
 pub mod bundled;
+pub mod certificates;
 pub mod fault_proxy;
 mod fault_relay;
 pub mod hostile_receiver;
@@ -22,6 +23,7 @@ pub mod program;
 pub mod program_command;
 pub mod prometheus_server;
 pub mod prometheus_tool;
+pub mod redis_access;
 pub mod redis_cluster;
 mod redis_command;
 pub mod redis_server;
@@ -32,6 +34,7 @@ pub mod webhook_answer;
 pub mod webhook_receiver;
 
 pub use bot_api::{BotAnswer, BotApi};
+pub use certificates::Authority;
 pub use fault_proxy::FaultProxy;
 pub use hostile_receiver::{Deed, HostileReceiver};
 pub use http_page::HttpPage;
@@ -40,6 +43,7 @@ pub use program::{Program, ProgramError};
 pub use program_command::ProgramCommand;
 pub use prometheus_server::{PrometheusConfig, PrometheusServer};
 pub use prometheus_tool::PrometheusTool;
+pub use redis_access::{RedisAccess, ServerTls};
 pub use redis_cluster::{ClusterOptions, RedisCluster};
 pub use redis_server::{RedisOptions, RedisServer};
 pub use venue::MockVenue;

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 
 use crate::ports::free_port;
 use crate::process::Process;
+use crate::redis_access::RedisAccess;
 use crate::redis_cluster::ClusterOptions;
 use crate::redis_server::{AppendOnly, Eviction, RedisOptions, RedisServerError};
 
@@ -27,6 +28,8 @@ pub(crate) struct RedisCommand {
     port: u16,
     options: RedisOptions,
     membership: Option<Membership>,
+    access: RedisAccess,
+    tls_port: Option<u16>,
 }
 
 /// What makes a server a node of a cluster.
@@ -39,13 +42,20 @@ struct Membership {
 impl RedisCommand {
     /// Describes a server that stands alone, on a port that was free a moment ago.
     pub(crate) fn alone(options: RedisOptions) -> io::Result<Self> {
-        Ok(Self { port: free_port()?, options, membership: None })
+        Self::guarded(options, RedisAccess::default())
+    }
+
+    /// Describes a server that stands alone and doesn't let everybody in.
+    pub(crate) fn guarded(options: RedisOptions, access: RedisAccess) -> io::Result<Self> {
+        let tls_port = access.tls.is_some().then(free_port).transpose()?;
+        Ok(Self { port: free_port()?, options, membership: None, access, tls_port })
     }
 
     /// Describes a node of a cluster, on two ports that were free a moment ago.
     pub(crate) fn node(options: ClusterOptions) -> io::Result<Self> {
         let membership = Membership { bus_port: free_port()?, options };
-        Ok(Self { port: free_port()?, options: options.server, membership: Some(membership) })
+        let (options, access) = (options.server, RedisAccess::default());
+        Ok(Self { port: free_port()?, options, membership: Some(membership), access, tls_port: None })
     }
 
     /// Returns the port for clients.
@@ -56,6 +66,16 @@ impl RedisCommand {
     /// Returns the port for the other nodes, if it is a node of a cluster.
     pub(crate) fn bus_port(&self) -> Option<u16> {
         self.membership.as_ref().map(|membership| membership.bus_port)
+    }
+
+    /// Returns the port for clients that speak TLS, if there is one.
+    pub(crate) fn tls_port(&self) -> Option<u16> {
+        self.tls_port
+    }
+
+    /// Returns the tests' own user as a URL has it: empty where anybody may come.
+    pub(crate) fn credentials(&self) -> String {
+        self.access.own.as_ref().map(|(user, password)| format!("{user}:{password}@")).unwrap_or_default()
     }
 
     /// Starts the server with its files in `directory`.
@@ -75,6 +95,7 @@ impl RedisCommand {
         if let Some(membership) = &self.membership {
             add_membership(&mut command, membership);
         }
+        command.args(self.access.arguments(self.tls_port));
         Process::spawn(&mut command).map_err(|error| match (error.kind(), chosen) {
             (io::ErrorKind::NotFound, Some(path)) => RedisServerError::NoSuchProgram { path },
             (io::ErrorKind::NotFound, None) => RedisServerError::Missing,

@@ -15,6 +15,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::process::Process;
+use crate::redis_access::RedisAccess;
 use crate::redis_cluster::ClusterOptions;
 use crate::redis_command::{PROGRAM_VARIABLE, RedisCommand, log_file};
 use crate::wait::{NotYet, PATIENCE, eventually};
@@ -114,6 +115,15 @@ impl RedisServer {
         Self::start_on_free_ports(|| RedisCommand::alone(options)).await
     }
 
+    /// Starts a server that asks who comes, or speaks TLS on a second port.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn start_guarded(options: RedisOptions, access: &RedisAccess) -> Result<Self, RedisServerError> {
+        Self::start_on_free_ports(|| RedisCommand::guarded(options, access.clone())).await
+    }
+
     /// Starts a server that has cluster mode on and knows no other node yet.
     pub(crate) async fn start_node(options: ClusterOptions) -> Result<Self, RedisServerError> {
         Self::start_on_free_ports(|| RedisCommand::node(options)).await
@@ -192,9 +202,14 @@ impl RedisServer {
         self.command.bus_port()
     }
 
-    /// Returns the URL of database 0.
+    /// Returns the URL of database 0, with the credentials of the tests' own user where there is one.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port())
+        format!("redis://{}127.0.0.1:{}/0", self.command.credentials(), self.port())
+    }
+
+    /// Returns the URL of database 0 on the port that speaks TLS, without credentials, if there is one.
+    pub fn tls_url(&self) -> Option<String> {
+        self.command.tls_port().map(|port| format!("rediss://localhost:{port}/0"))
     }
 
     /// Returns the directory of its files.

@@ -43,19 +43,27 @@ impl Overlay {
         if path.iter().any(String::is_empty) {
             return Err(ConfigError::new(format!("environment variable {variable} names no key")));
         }
-        // `bot_token_file` is a key of its own where the program itself opens the file later.
         let (last, value) = match last.strip_suffix("_file") {
-            Some(plain) if !parents.first().is_some_and(|table| table == "recipients" || table == "sources") => {
-                (plain.to_owned(), read_file(variable, value)?)
-            }
+            Some(plain) if !is_key_of_its_own(path) => (plain.to_owned(), read_file(variable, value)?),
             _ => (last.clone(), value.to_owned()),
         };
+        if parents == ["redis"] && last == "password" {
+            self.drop_redis_password();
+        }
         let mut full = parents.to_vec();
         full.push(last);
         let key = place(&mut self.tree, &full, Value::String(value))
             .ok_or_else(|| ConfigError::new(format!("environment variable {variable} names no key that exists")))?;
         self.variables.insert(key, variable.to_owned());
         Ok(())
+    }
+
+    /// Takes the file's own password away, however it is given there, for the environment's to come in its place.
+    fn drop_redis_password(&mut self) {
+        if let Some(Value::Table(redis)) = self.tree.get_mut("redis") {
+            redis.remove("password");
+            redis.remove("password_file");
+        }
     }
 
     fn set(&mut self, table: &str, name: &str, variable: &str, value: Value) {
@@ -109,6 +117,7 @@ impl Overlay {
         for variable in ["REDIS_HOST", "REDIS_PORT", "REDIS_DB", "REDIS_PASSWORD"] {
             let Some(value) = lookup(variable)?.filter(|value| !value.is_empty()) else { continue };
             let fits = match variable {
+                "REDIS_PASSWORD" if self.variables.contains_key("redis.password") => continue,
                 "REDIS_PASSWORD" if given && url.password().is_some() => continue,
                 "REDIS_PASSWORD" => url.set_password(Some(&value)).is_ok(),
                 _ if given => continue,
@@ -135,6 +144,9 @@ impl Overlay {
 
     fn lay_password_over(&mut self, list: &Value, lookup: &Lookup) -> Result<(), ConfigError> {
         let Some(password) = lookup("REDIS_PASSWORD")?.filter(|value| !value.is_empty()) else { return Ok(()) };
+        if self.variables.contains_key("redis.password") {
+            return Ok(());
+        }
         let urls: Vec<&str> = match list {
             Value::String(text) => text.split(',').map(str::trim).collect(),
             Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
@@ -200,6 +212,17 @@ impl Overlay {
         };
         let from = self.from(&key.0);
         ConfigError::new(format!("{}{value}{from}: {}", key.0, what.trim().replace('\n', ", ")))
+    }
+}
+
+/// Whether a key that ends in `_file` is one of the configuration: where the program itself opens the file later,
+/// as it does with another process's secrets, and with certificates.
+fn is_key_of_its_own(path: &[String]) -> bool {
+    let [table, .., last] = path else { return false };
+    match table.as_str() {
+        "recipients" | "sources" => true,
+        "redis" => ["ca_file", "cert_file", "key_file"].contains(&last.as_str()),
+        _ => false,
     }
 }
 

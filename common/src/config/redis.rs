@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::error::{Key, Problem};
 use super::lenient::{Scalar, Texts};
+use super::redis_access::{RawAccess, RedisAccess};
 use crate::keys::Keys;
 use crate::series::{PARTITIONS_MAX, Partitions};
 
@@ -16,6 +17,8 @@ pub(crate) const DEFAULT_PORT: u16 = 6_379;
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
     urls: Vec<SecretString>,
+    /// Who the programs are to Redis, and whom they believe.
+    pub access: RedisAccess,
     /// Whether the URLs are nodes of a Redis Cluster.
     pub cluster: bool,
     /// What every key begins with.
@@ -31,6 +34,12 @@ pub(super) struct RawRedis {
     prefix: Option<String>,
     partitions: Option<Scalar<u32>>,
     cluster: Option<Scalar<bool>>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    password_file: Option<String>,
+    ca_file: Option<String>,
+    cert_file: Option<String>,
+    key_file: Option<String>,
 }
 
 impl RedisConfig {
@@ -64,6 +73,19 @@ impl RawRedis {
         for url in &urls {
             check_url(&url_key, url, cluster)?;
         }
+        let urls_with_tls = urls.iter().filter(|url| is_tls(url)).count();
+        if urls_with_tls != 0 && urls_with_tls != urls.len() {
+            return Err(url_key.problem("redis:// and rediss:// in one cluster"));
+        }
+        let access = RawAccess {
+            username: self.username,
+            password: self.password,
+            password_file: self.password_file,
+            ca_file: self.ca_file,
+            cert_file: self.cert_file,
+            key_file: self.key_file,
+        };
+        let access = access.check(key, &urls, urls_with_tls != 0)?;
         let prefix = self.prefix.unwrap_or_else(|| "cw".to_owned());
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
         if !(1..=64).contains(&prefix.len()) || !prefix.bytes().all(allowed) {
@@ -74,14 +96,21 @@ impl RawRedis {
             key.child("partitions").problem(format_args!("not a whole number from 1 to {PARTITIONS_MAX}"))
         })?;
         let urls = urls.into_iter().map(SecretString::from).collect();
-        Ok(RedisConfig { urls, cluster, keys: Keys::new(prefix), partitions })
+        Ok(RedisConfig { urls, access, cluster, keys: Keys::new(prefix), partitions })
     }
+}
+
+fn is_tls(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| url.scheme() == "rediss")
 }
 
 fn check_url(key: &Key, url: &str, cluster: bool) -> Result<(), Problem> {
     let parsed = url::Url::parse(url).map_err(|error| key.problem(format_args!("not a URL: {error}")))?;
     if !matches!(parsed.scheme(), "redis" | "rediss") {
         return Err(key.problem("not a redis:// or rediss:// URL"));
+    }
+    if parsed.fragment().is_some() {
+        return Err(key.problem("a URL with #: certificates are always checked, redis.ca_file names whom to trust"));
     }
     if parsed.host_str().is_none_or(str::is_empty) {
         return Err(key.problem("the URL names no host"));

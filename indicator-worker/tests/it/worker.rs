@@ -326,6 +326,14 @@ async fn without_the_cache_the_same_signals_come_from_the_history() {
     assert_eq!(found[0], found[1]);
 }
 
+/// What `indicator-worker health` prints, and its exit code, where the configuration says who is asked.
+async fn health(bench: &Bench, address: SocketAddr) -> (Option<i32>, String) {
+    let variable = "CANDLEWIRE__HTTP__INDICATOR_WORKER";
+    let every = format!("0.0.0.0:{}", address.port());
+    let asked = command(&bench.file()).arg("health").env(variable, every).run_to_end(PATIENCE).await.unwrap();
+    (asked.status.code(), asked.stdout)
+}
+
 #[tokio::test]
 async fn redis_that_is_away_at_the_start_is_waited_for() {
     let mut bench = Bench::start(RedisOptions::default(), &strategy("cross", "sma(2)", "sma(3)")).await;
@@ -344,6 +352,7 @@ async fn redis_that_is_away_at_the_start_is_waited_for() {
         seen => Err(format!("{seen:?}")),
     });
     ready.await.unwrap();
+    assert_eq!(health(&bench, address).await, (Some(0), format!("http://{address}/readyz: ready\n")));
 
     bench.redis.kill().unwrap();
     let gone = eventually(PATIENCE, async || match HttpPage::fetch(address, "/readyz").await {
@@ -351,6 +360,8 @@ async fn redis_that_is_away_at_the_start_is_waited_for() {
         seen => Err(format!("{seen:?}")),
     });
     gone.await.unwrap();
+    let away = format!("http://{address}/readyz: not ready: redis does not answer (503)\n");
+    assert_eq!(health(&bench, address).await, (Some(1), away));
     assert!(worker.terminate(SOON).await.unwrap().success(), "stops in time also while redis is away");
 }
 

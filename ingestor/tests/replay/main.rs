@@ -1,4 +1,4 @@
-//! `ingestor replay`, the real program against a real Redis.
+//! `ingestor replay`, and `ingestor run` where a file stands in for venues: the real program against a real Redis.
 
 mod bench;
 mod cluster;
@@ -8,3 +8,4 @@ mod pace;
 mod repeats;
 mod resume;
 mod room;
+mod stand_in;

@@ -24,6 +24,13 @@ async fn ready(notifier: &Notifier, status: u16) -> Result<()> {
     Ok(probed.await?)
 }
 
+/// What `notifier health` prints, and its exit code.
+async fn health(bench: &Bench, notifier: &Notifier) -> Result<(Option<i32>, String)> {
+    let http = notifier.http.to_string();
+    let asked = bench.command().args(["health", "--http", &http]).run_to_end(PATIENCE).await?;
+    Ok((asked.status.code(), asked.stdout))
+}
+
 #[tokio::test]
 async fn killed_while_requests_hang_it_delivers_after_a_restart() -> Result<()> {
     let bench = Bench::start().await?;
@@ -81,13 +88,17 @@ async fn redis_down_at_start_is_waited_for() -> Result<()> {
     let notifier = bench.run().await?;
     notifier.program.wait_for_line(|line| line.contains("does not answer, waiting for it"), PATIENCE).await?;
     ready(&notifier, 503).await?;
+    let away = format!("http://{}/readyz: not ready: redis does not answer (503)\n", notifier.http);
+    ensure!(health(&bench, &notifier).await? == (Some(1), away));
     notifier.counted(DELIVERED.0, DELIVERED.1, 0.0).await?;
     notifier.stop().await?;
 
     let notifier = bench.run().await?;
     bench.redis.restart().await?;
     delivered(&notifier, 1.0).await?;
-    ready(&notifier, 200).await
+    ready(&notifier, 200).await?;
+    ensure!(health(&bench, &notifier).await? == (Some(0), format!("http://{}/readyz: ready\n", notifier.http)));
+    Ok(())
 }
 
 #[tokio::test]
