@@ -11,6 +11,7 @@ const { values: options, positionals: dashboards } = parseArgs({
   allowPositionals: true,
   options: {
     prometheus: { type: 'string', default: 'http://127.0.0.1:9090' },
+    to: { type: 'string', default: String(Math.floor(Date.now() / 1000)) },
     minutes: { type: 'string', default: '15' },
     scrape: { type: 'string', default: '5' },
     out: { type: 'string', default: '.' },
@@ -57,7 +58,7 @@ await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 
 const browser = await puppeteer.launch({ executablePath: options.browser, args: ['--no-sandbox', '--disable-gpu'] });
 try {
-  const to = Math.floor(Date.now() / 1000 / Number(options.scrape)) * Number(options.scrape);
+  const to = Math.floor(Number(options.to) / Number(options.scrape)) * Number(options.scrape);
   for (const dashboard of dashboards) {
     const tab = await browser.newPage();
     const width = Number(options.width);

@@ -62,7 +62,7 @@ async function draw() {
     }),
   );
   document.body.style.background = theme.colors.background.canvas;
-  const subtitle = `Last ${minutes} minutes`;
+  const subtitle = `${minutes} minutes`;
   createRoot(document.getElementById('root')).render(
     <ThemeContext.Provider value={theme}>
       <GlobalStyles hackNoBackdropBlur isExtensionSidebarOpen={false} />

@@ -1,5 +1,6 @@
 //! The whole pipeline on candles of a second: silence while all is well, then faults of venue, worker and Redis.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -17,8 +18,8 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// How long nothing may happen at first.
 const SILENCE: Duration = Duration::from_secs(12);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silence_while_candles_flow_then_faults_raise_their_alerts() -> Result<()> {
+/// Makes the faults.
+pub(crate) async fn faults() -> Result<BTreeSet<String>> {
     let options = RedisOptions { append_only: AppendOnly::EverySec, ..RedisOptions::default() };
     let mut redis = RedisServer::start(options).await?;
     let market = Market::new(7, &SYMBOLS).with_empty_share(0);
@@ -39,21 +40,10 @@ async fn silence_while_candles_flow_then_faults_raise_their_alerts() -> Result<(
     tokio::try_join!(lost_messages(&rig, &venue), killed_worker(&rig, &mut mortal))?;
     killed_redis(&rig, &mut redis).await?;
     silenced_source(&rig, &venue).await?;
+    rig.resolves("CandleGaps", &[]).await?;
 
     // What waited is late, and so are its alerts. The last two Alertmanager keeps back while Redis is away.
-    rig.only_fired(&[
-        "CandleGaps",
-        "TargetDown",
-        "RedisDown",
-        "IngestBuffered",
-        "SourceDown",
-        "SourceStale",
-        "SeriesStale",
-        "EndToEndSlow",
-        "WorkerStalled",
-        "NotifierStalled",
-    ])
-    .await
+    rig.only_these_fired(&["EndToEndSlow", "WorkerStalled", "NotifierStalled"]).await
 }
 
 /// A venue that tells of every second, whether anything was traded in it or not.
@@ -76,13 +66,13 @@ fn config(redis: &RedisServer, venue: &MockVenue, receiver: &WebhookReceiver) ->
     )
 }
 
-/// The feed keeps losing half of its closing messages.
+/// The feed keeps losing half of its closing messages. That it did so is forgotten much later.
 async fn lost_messages(rig: &Rig, venue: &MockVenue) -> Result<()> {
     let now = venue.clock().now_ms();
     venue.set_script(well().with(Fault::closing_lost(now, i64::MAX, 50)));
     rig.fires("CandleGaps", &[("venue", "binance")]).await?;
     venue.set_script(well());
-    rig.resolves("CandleGaps", &[]).await
+    Ok(())
 }
 
 async fn killed_worker(rig: &Rig, worker: &mut Service) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -26,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(100);
 
 pub(crate) struct Rig {
     prometheus: PrometheusServer,
+    begun: Instant,
+    /// Alerts that were waited for, and fired.
+    proven: Mutex<BTreeSet<String>>,
     _rules: TempDir,
 }
 
@@ -50,8 +54,11 @@ impl Rig {
         }
         let prometheus = PrometheusServer::start(&config.to_string()).await?;
         prometheus.wait_until_scraped(PATIENCE).await?;
-        let rig = Self { prometheus, _rules: rules };
+        let mut rig = Self { prometheus, begun: Instant::now(), proven: Mutex::default(), _rules: rules };
         rig.fires("Watchdog", &[]).await?;
+        // Before the first scrape nothing is there, which lasts seconds: too long under rules in a hurry.
+        rig.resolves("TargetDown", &[]).await?;
+        rig.begun = Instant::now();
         Ok(rig)
     }
 
@@ -59,11 +66,23 @@ impl Rig {
     pub(crate) async fn fires(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
         let alert = self.prometheus.wait_until_firing(name, |alert| carries(alert, labels), PATIENCE).await?;
         let summary = alert.annotations.get("summary").map_or("", String::as_str);
-        ensure!(
-            !summary.is_empty() && !summary.contains("no value") && !summary.contains("error"),
-            "{name}: {summary}"
-        );
+        let is_whole = !summary.is_empty() && !summary.contains("no value") && !summary.contains("error");
+        ensure!(is_whole, "{name}: {summary}");
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         Ok(())
+    }
+
+    /// Waits until an alert fires while `going_on`, which does not end by itself, goes on.
+    pub(crate) async fn fires_while(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+        going_on: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        tokio::select! {
+            fired = self.fires(name, labels) => fired,
+            ended = going_on => ended,
+        }
     }
 
     /// Waits until an alert with these labels is over.
@@ -95,18 +114,23 @@ impl Rig {
         looked.await?.map_err(|loud| anyhow::anyhow!("not silent: {loud}"))
     }
 
-    /// Checks that every rule could be evaluated, and that nothing has ever fired but these and the watchdog.
-    pub(crate) async fn only_fired(&self, expected: &[&str]) -> Result<()> {
+    /// Checks that every rule could be evaluated, and that nothing has ever fired but what was waited for, and
+    /// `consequences` of that. Answers with what was waited for.
+    pub(crate) async fn only_these_fired(self, consequences: &[&str]) -> Result<BTreeSet<String>> {
         for rule in self.prometheus.rules().await? {
             ensure!(rule.health == "ok", "{}: {}", rule.name, rule.last_error);
         }
-        let fired = self.prometheus.query("group by (alertname) (last_over_time(ALERTS{alertstate=\"firing\"}[1h]))");
-        let fired: BTreeSet<String> =
-            fired.await?.into_iter().filter_map(|mut sample| sample.labels.remove("alertname")).collect();
+        let since = self.begun.elapsed().as_millis();
+        let query = format!("group by (alertname) (last_over_time(ALERTS{{alertstate=\"firing\"}}[{since}ms]))");
+        let mut fired = BTreeSet::new();
+        for mut sample in self.prometheus.query(&query).await? {
+            fired.extend(sample.labels.remove("alertname"));
+        }
+        let proven = self.proven.into_inner().unwrap_or_else(PoisonError::into_inner);
         let unexplained: Vec<&String> =
-            fired.iter().filter(|name| *name != "Watchdog" && !expected.contains(&name.as_str())).collect();
+            fired.difference(&proven).filter(|name| !consequences.contains(&name.as_str())).collect();
         ensure!(unexplained.is_empty(), "fired without a fault: {unexplained:?}");
-        Ok(())
+        Ok(proven)
     }
 }
 

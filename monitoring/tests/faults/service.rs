@@ -16,16 +16,22 @@ pub(crate) struct Service {
     pub(crate) http: SocketAddr,
     pub(crate) program: Program,
     config: PathBuf,
+    arguments: Vec<String>,
 }
 
 impl Service {
     /// Starts `<name> run` and waits until it serves its metrics.
     pub(crate) async fn start(name: &'static str, config: &Path) -> Result<Self> {
+        Self::start_with(name, config, vec!["run".to_owned()]).await
+    }
+
+    /// Starts a program with these arguments and waits until it serves its metrics.
+    pub(crate) async fn start_with(name: &'static str, config: &Path, arguments: Vec<String>) -> Result<Self> {
         let mut tries = 1;
         loop {
             let http = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-            match run(name, config, http).await {
-                Ok(program) => return Ok(Self { name, http, program, config: config.to_owned() }),
+            match run(name, config, &arguments, http).await {
+                Ok(program) => return Ok(Self { name, http, program, config: config.to_owned(), arguments }),
                 Err(_) if tries < PORT_TRIES => tries += 1,
                 Err(error) => return Err(error),
             }
@@ -35,8 +41,8 @@ impl Service {
     /// Kills it if it runs, and starts it again with a configuration.
     pub(crate) async fn restart_with(&mut self, config: &Path) -> Result<()> {
         self.program.kill()?;
-        self.config = config.to_owned();
-        self.program = run(self.name, config, self.http).await?;
+        config.clone_into(&mut self.config);
+        self.program = run(self.name, config, &self.arguments, self.http).await?;
         Ok(())
     }
 
@@ -51,9 +57,9 @@ impl Service {
     }
 }
 
-async fn run(name: &str, config: &Path, http: SocketAddr) -> Result<Program> {
+async fn run(name: &str, config: &Path, arguments: &[String], http: SocketAddr) -> Result<Program> {
     let command = ProgramCommand::built(name)?.arg("--config").arg(config);
-    let program = command.args(["run", "--http", &http.to_string()]).spawn()?;
+    let program = command.args(arguments).args(["--http", &http.to_string()]).spawn()?;
     program.wait_for_line(|line| line.contains("metrics at http://"), PATIENCE).await?;
     Ok(program)
 }
