@@ -11,6 +11,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY chaos/Cargo.toml chaos/
 COPY common/Cargo.toml common/
 COPY demo/Cargo.toml demo/
+COPY deployment/Cargo.toml deployment/
 COPY indicator-worker/Cargo.toml indicator-worker/
 COPY ingestor/Cargo.toml ingestor/
 COPY monitoring/Cargo.toml monitoring/
