@@ -5,7 +5,7 @@ SHELL := /bin/sh
 # The schedule of `make chaos`; a failing run names its own.
 SEED ?= 20261124
 
-.PHONY: help demo test chaos build fmt lint doc deny audit redis tools clean
+.PHONY: help demo test chaos build doctor fmt lint doc deny audit redis tools clean
 
 # A toolchain that was installed a moment ago, or is used through sudo, is often not on the path yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -26,6 +26,16 @@ chaos: redis ## Break workers, connections and Redis 1,000 times, check every si
 
 build: ## Build the programs, optimised, into target/release
 	cargo build --release --locked --workspace --bins
+
+doctor: ## Check what candlewire.toml needs: Redis, venues, workers, recipients; changes nothing
+	cargo build --release --locked -p ingestor -p indicator-worker -p notifier
+	@worst=0; \
+	for program in ingestor indicator-worker notifier; do \
+	  printf '\n%s\n' "$$program"; \
+	  code=0; target/release/$$program doctor || code=$$?; \
+	  if [ $$code -gt $$worst ]; then worst=$$code; fi; \
+	done; \
+	exit $$worst
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -10,8 +10,8 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo, RedisError,
-    ServerError, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, ServerError, ServerErrorKind, Value,
 };
 
 use crate::cluster::{ClusterMap, Node};
@@ -98,6 +98,29 @@ impl RedisTarget {
         // A password that is missing shows here. Met first by a MULTI, it would panic redis-rs 1.8 in debug builds.
         redis::cmd("PING").exec_async(&mut connection).await?;
         Ok(connection)
+    }
+
+    /// Whether a stranger, who names no user and no password, may run commands on a node; `None` where nobody answers
+    /// in time. One in protected mode turns strangers away.
+    pub(crate) async fn is_open(&self, node: &Node) -> Option<bool> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(MAP_TIMEOUT));
+        let address = address_of(node, self.info.addr());
+        let info = self.info.clone().set_addr(address).set_redis_settings(RedisConnectionInfo::default());
+        let pinged = async {
+            let mut connection = Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await?;
+            redis::cmd("PING").exec_async(&mut connection).await
+        };
+        match pinged.await {
+            Ok(()) => Some(true),
+            Err(error) => server_error(&error).map(|_| false),
+        }
+    }
+
+    /// Whether the way to it is encrypted.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.info.addr(), ConnectionAddr::TcpTls { .. })
     }
 
     /// Connects for a one-shot command to the server that holds `key`.

@@ -7,7 +7,7 @@ use candlewire_common::exit::Outcome;
 use candlewire_common::screen::Screen;
 use candlewire_common::{cli, exit, health_check, logging, tls};
 use indicator_worker::args::{Args, Command};
-use indicator_worker::{backtest, indicators, repartition, run, show};
+use indicator_worker::{backtest, doctor, indicators, repartition, reset, run, show};
 
 fn main() -> ExitCode {
     match cli::parse() {
@@ -37,5 +37,7 @@ async fn dispatch(args: Args, screen: Screen) -> Result<Outcome> {
         Command::Backtest(wanted) => backtest::backtest(load()?, wanted, screen).await,
         Command::Indicators => indicators::list(),
         Command::Repartition => repartition::repartition(&load()?).await,
+        Command::Doctor { json } => doctor::run(&load()?, args.global.http, json).await,
+        Command::Reset { series, dry_run } => reset::reset(&load()?, &series, dry_run).await,
     }
 }

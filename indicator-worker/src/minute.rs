@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use candlewire_common::counted::counted;
 use candlewire_common::metrics::{Quantiles, Tally};
+use candlewire_common::phrase::counted;
 
 use crate::core::Outcome;
 use crate::metrics::WorkerMetrics;

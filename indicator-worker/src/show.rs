@@ -34,9 +34,12 @@ pub async fn show(config: &Config, series: &Series, as_json: bool) -> Result<Out
     let read = pipe.query_async(&mut connection).await;
     let (fields, ttl_ms, history): (Vec<_>, i64, u64) = read.map_err(|error| target.unreachable(&error))?;
     if fields.is_empty() {
-        let line = format!(
-            "{series} has no state: no candle of it was applied yet, or its state expired ({history} candles of history)"
-        );
+        let line = match history {
+            0 => format!("{series} has no state: no candle of it was applied yet, or all of it is gone"),
+            _ => format!(
+                "{series} has no state: it was reset or has expired, and is rebuilt from {history} candles of history when its next candle comes"
+            ),
+        };
         return Err(Fault::Usage(line).into());
     }
     let shown = Shown { series, partition: partition.0, fields: Fields(fields), ttl_ms, history };

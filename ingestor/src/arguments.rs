@@ -37,7 +37,11 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Check Redis, and of each source reachability, clock, symbols, feed and budget
     #[command(after_long_help = DOCTOR_HELP)]
-    Doctor,
+    Doctor {
+        /// One JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What `run` does where there is nothing to connect.

@@ -53,7 +53,7 @@ pub async fn run(arguments: Arguments, page: Page, screen: Screen) -> Result<Out
         },
         Command::Health => health_check::run(http.unwrap_or(config.http.ingestor)).await,
         Command::Backfill(wanted) => backfill::run(&config, wanted, screen).await,
-        Command::Doctor => doctor::run(&config).await,
+        Command::Doctor { json } => doctor::run(&config, http, json).await,
         Command::Replay(wanted) => replay::run(&config, http, wanted, page, screen).await,
     }
 }

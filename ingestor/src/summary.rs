@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use candlewire_common::counted::counted;
 use candlewire_common::exit::Outcome;
+use candlewire_common::phrase::counted;
 
 /// What became of the rows.
 #[derive(Clone, Copy, Debug)]

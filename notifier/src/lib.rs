@@ -17,6 +17,7 @@ mod chart;
 mod command;
 mod deliveries;
 mod dispatcher;
+mod doctor;
 mod failure;
 mod gauges;
 mod http;
@@ -77,6 +78,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check Redis, the signals, and of each recipient its settings, whether it can be reached, and its queue
+    #[command(after_long_help = DOCTOR_HELP)]
+    Doctor {
+        /// One JSON object a line, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Try a recipient again that was disabled
     Enable {
         /// The recipient's name in the configuration
@@ -88,6 +96,14 @@ enum Command {
         command: DeadCommand,
     },
 }
+
+const DOCTOR_HELP: &str = "\
+One line for each thing; what is not well says what to do. Nothing is changed, and no alert is sent.
+
+Exit codes:
+  0    everything works, warnings aside
+  1    something does not work
+  64   bad usage or configuration";
 
 #[derive(Debug, Subcommand)]
 enum DeadCommand {
@@ -117,6 +133,7 @@ pub async fn run(cli: Cli) -> Result<Outcome> {
         Command::Health => health_check::run(cli.global.http.unwrap_or(cli.global.load()?.http.notifier)).await,
         Command::Test { name } => command::probe::run(&cli.global, &name).await,
         Command::Status { json } => command::status::run(&cli.global, json).await,
+        Command::Doctor { json } => doctor::run(&cli.global, json).await,
         Command::Enable { name } => command::enable::run(&cli.global, &name).await,
         Command::Dead { command: DeadCommand::List { name, json } } => {
             command::dead::list(&cli.global, name.as_deref(), json).await

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use candlewire_common::counted::counted;
+use candlewire_common::phrase::counted;
 
 use crate::queue::Settlement;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use candlewire_common::counted::counted;
+use candlewire_common::phrase::counted;
 use candlewire_common::time::UnixMillis;
 
 use super::summary::Summary;

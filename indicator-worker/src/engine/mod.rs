@@ -22,3 +22,4 @@ mod trim;
 pub use coordinator::{Coordinator, Share};
 pub use lease::Leases;
 pub use partition::{PartitionTask, Settings};
+pub(crate) use roster::Roster;

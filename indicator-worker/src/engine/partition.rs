@@ -99,7 +99,7 @@ enum Ended {
     Outdated,
     /// Another worker has the partition; its lease has this long to run.
     Held(Duration),
-    /// Another worker took over.
+    /// The fence is not ours: another worker took over, or a reset wants the states loaded anew.
     Lost,
 }
 
@@ -209,7 +209,7 @@ impl PartitionTask {
                 self.may_hold = false;
                 tracing::warn!(
                     partition = self.partition.0,
-                    "partition {} is not ours any more: another worker has taken it over, or Redis was emptied",
+                    "partition {} is not ours any more: another worker has taken it over, a reset wants its states loaded anew, or Redis was emptied",
                     self.partition
                 );
             }

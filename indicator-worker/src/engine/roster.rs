@@ -17,14 +17,14 @@ use crate::core::Holdings;
 
 /// What the roster showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Those who live, and the partitions they hold.
-    pub(super) living: Holdings<String>,
+    pub(crate) living: Holdings<String>,
 }
 
 /// This worker's place in the roster.
 #[derive(Clone, Debug)]
-pub(super) struct Roster {
+pub(crate) struct Roster {
     key: String,
     own: String,
     ttl: Duration,
@@ -32,12 +32,12 @@ pub(super) struct Roster {
 
 impl Roster {
     /// The roster under `key`, in which `own` counts as alive for `ttl` after each entry.
-    pub(super) fn new(key: String, own: &str, ttl: Duration) -> Self {
+    pub(crate) fn new(key: String, own: &str, ttl: Duration) -> Self {
         Self { key, own: own.to_owned(), ttl }
     }
 
     /// Writes this worker's entry, and reads the roster.
-    pub(super) async fn enter(&self, held: &BTreeSet<Partition>, nodes: &mut Nodes) -> Result<Seen, RedisError> {
+    pub(crate) async fn enter(&self, held: &BTreeSet<Partition>, nodes: &mut Nodes) -> Result<Seen, RedisError> {
         let mut call = redis::cmd("EVAL");
         call.arg(scripts::ENTER).arg(1).arg(&self.key).arg(&self.own);
         call.arg(u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX)).arg(encode(held));
@@ -47,7 +47,7 @@ impl Roster {
     }
 
     /// Reads the roster.
-    pub(super) async fn look(&self, nodes: &mut Nodes) -> Result<Seen, RedisError> {
+    pub(crate) async fn look(&self, nodes: &mut Nodes) -> Result<Seen, RedisError> {
         let mut pipe = redis::pipe();
         pipe.cmd("TIME").cmd("HGETALL").arg(&self.key);
         let node = nodes.of(&self.key).await?;
@@ -57,7 +57,7 @@ impl Roster {
     }
 
     /// Leaves the roster, so that others share without this worker at once.
-    pub(super) async fn leave(&self, nodes: &mut Nodes) -> Result<(), RedisError> {
+    pub(crate) async fn leave(&self, nodes: &mut Nodes) -> Result<(), RedisError> {
         let node = nodes.of(&self.key).await?;
         redis::cmd("HDEL").arg(&self.key).arg(&self.own).exec_async(&mut nodes.to(&node).await?).await
     }

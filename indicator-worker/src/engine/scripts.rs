@@ -8,7 +8,7 @@
 /// Takes a partition that is free, was released, or is ours already.
 ///
 /// Keys: lease, fence. Arguments: owner, lease in ms. Answers `{1, token, cause}` when taken, else
-/// `{0, holder, ms left}`. The fence changes here and nowhere else.
+/// `{0, holder, ms left}`. While workers live, the fence changes here and in a reset, which moves its epoch on.
 pub(super) const ACQUIRE: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -259,6 +259,20 @@ async fn masters_that_die_and_slots_that_move_lose_and_double_nothing() {
     let (code, shown) = bench.run(&["show", series, "--json"]).await;
     assert_eq!(code, Some(0), "{}", shown.stderr);
     assert!(shown.stdout.contains(&format!("\"candles\": {},", ticks.len())), "{}", shown.stdout);
+    let (code, found) = bench.run(&["doctor"]).await;
+    assert_eq!(code, Some(0), "{}", found.stdout);
+    for part in ["redis memory at 127.0.0.1:", "ok       redis permissions: ", "2 workers, every partition has one"] {
+        assert!(found.stdout.contains(part), "{part}: {}", found.stdout);
+    }
+    // A reset finds the series on all nodes, and forgets each where it is.
+    let (code, told) = bench.run(&["reset", "csv:*:1m"]).await;
+    assert_eq!(code, Some(0), "{}", told.stderr);
+    assert!(told.stdout.starts_with(&format!("reset {} series; ", published.len())), "{}", told.stdout);
+    for (series, _) in &published {
+        let (code, shown) = bench.run(&["show", series]).await;
+        assert_eq!(code, Some(64), "{}", shown.stdout);
+        assert!(shown.stderr.contains(" has no state: it was reset"), "{}", shown.stderr);
+    }
     for mut worker in workers {
         assert!(worker.terminate(SOON).await.unwrap().success());
     }

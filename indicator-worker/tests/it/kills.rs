@@ -14,7 +14,7 @@ use tokio::time::sleep;
 const SEED: u64 = 20_261_122;
 
 /// Checks every series against its sequential pass.
-async fn check(bench: &Bench, published: &BTreeMap<String, Vec<Tick>>) {
+pub(crate) async fn check(bench: &Bench, published: &BTreeMap<String, Vec<Tick>>) {
     let mut expected_total = 0;
     for (series, ticks) in published {
         bench.wait_settled(series).await;
@@ -43,7 +43,7 @@ async fn check_signals(bench: &Bench, series: &str, ticks: &[Tick]) {
     assert_same(series, &ids, &sequential(series, ticks).0);
 }
 
-fn series_to_publish() -> BTreeMap<String, Vec<Tick>> {
+pub(crate) fn series_to_publish() -> BTreeMap<String, Vec<Tick>> {
     (0..6).map(|at| (format!("csv:S{at}:1m"), waves(300, at))).collect()
 }
 

@@ -2,95 +2,51 @@
 //!
 //! It looks, and changes nothing. Venues are asked within their budgets, one after the other.
 
-mod redis_check;
+mod needs;
 mod source_check;
 
-use std::io::{self, Write};
+use std::net::SocketAddr;
 
 use anyhow::Result;
 use candlewire_common::config::Config;
-use candlewire_common::counted::counted;
+use candlewire_common::doctor::streams::Kind;
+use candlewire_common::doctor::{Finding, Report, coverage, http_address, redis, secret_file, streams};
 use candlewire_common::exit::Outcome;
+use candlewire_common::phrase::counted;
 
 use crate::live::run::plan;
-
-/// What was found of one thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How it is.
-    pub verdict: Verdict,
-    /// What was looked at.
-    pub subject: String,
-    /// What was seen, and what to do about it.
-    pub detail: String,
-}
-
-/// How a thing is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// It works, but a person should know.
-    Warning,
-    /// It does not work.
-    Fault,
-}
-
-impl Finding {
-    fn new(verdict: Verdict, subject: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { verdict, subject: subject.into(), detail: detail.into() }
-    }
-
-    /// The line for people.
-    fn line(&self) -> String {
-        let mark = match self.verdict {
-            Verdict::Ok => "ok     ",
-            Verdict::Warning => "warning",
-            Verdict::Fault => "FAULT  ",
-        };
-        format!("{mark}  {}: {}", self.subject, self.detail)
-    }
-}
 
 /// Looks at everything; the lines go to standard output, each as soon as it is known.
 ///
 /// # Errors
 ///
 /// [`candlewire_common::exit::Fault::Usage`] where the configuration can't be used at all.
-pub async fn run(config: &Config) -> Result<Outcome> {
-    let plans = plan(config)?;
+pub async fn run(config: &Config, http: Option<SocketAddr>, as_json: bool) -> Result<Outcome> {
+    // Whoever publishes otherwise has a Redis to look at all the same.
+    let plans = if config.sources.is_empty() { Vec::new() } else { plan(config)? };
     let series: usize = plans.iter().map(|plan| plan.series().count()).sum();
-    let mut report = Report::default();
+    let mut report = Report::new(as_json);
     let detail = format!("{}, {series} series", counted(plans.len() as u64, "source"));
-    report.add(&Finding::new(Verdict::Ok, "configuration", detail));
-    redis_check::look(config, &mut |finding| report.add(&finding)).await?;
-    for plan in &plans {
-        source_check::look(plan, &mut |finding| report.add(&finding)).await?;
+    report.add(&Finding::ok("configuration", detail));
+    if plans.is_empty() {
+        let detail = "none is configured: `ingestor run` needs [[sources]], replay does not";
+        report.add(&Finding::warning("sources", detail));
     }
-    let Report { faults, warnings } = report;
-    say(&format!("{}, {}", counted(faults, "fault"), counted(warnings, "warning")));
-    Ok(if faults > 0 { Outcome::FaultsFound } else { Outcome::Done })
-}
-
-/// What was found so far.
-#[derive(Clone, Copy, Debug, Default)]
-struct Report {
-    faults: u64,
-    warnings: u64,
-}
-
-impl Report {
-    fn add(&mut self, finding: &Finding) {
-        match finding.verdict {
-            Verdict::Ok => {}
-            Verdict::Warning => self.warnings += 1,
-            Verdict::Fault => self.faults += 1,
+    for finding in coverage::look(config) {
+        report.add(&finding);
+    }
+    for source in &config.sources {
+        let subject = format!("{} token", source.venue);
+        if let Some(finding) = source.token.as_ref().and_then(|token| secret_file::look(&subject, token)) {
+            report.add(&finding);
         }
-        say(&finding.line());
     }
-}
-
-fn say(line: &str) {
-    // Standard output may be closed; then the exit code tells.
-    let _ = io::stdout().write_all(format!("{line}\n").as_bytes());
+    report.add(&http_address::look(http.unwrap_or(config.http.ingestor), "http.ingestor").await);
+    if let Some(mut nodes) = redis::look(&config.redis, &needs::of(config), &mut report).await? {
+        streams::look(Kind::Candles, &config.redis, &mut nodes, &mut report).await;
+    }
+    for plan in &plans {
+        source_check::look(plan, &mut report).await?;
+    }
+    Ok(report.finish())
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use candlewire_common::doctor::{Finding, Report, Verdict};
 use candlewire_common::time::UnixMillis;
 use tokio::time::{Instant, timeout};
 
-use super::{Finding, Verdict};
 use crate::clock::Clock;
 use crate::feed::line::{Exchange, Line};
 use crate::grid::Grid;
@@ -31,7 +31,7 @@ const CANDLES: u32 = 5;
 /// # Errors
 ///
 /// [`candlewire_common::exit::Fault::Usage`] where it can't be spoken to at all.
-pub(super) async fn look(plan: &Plan<'_>, report: &mut impl FnMut(Finding)) -> Result<()> {
+pub(super) async fn look(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let (venue, clock) = (plan.venue(), Clock::system());
     let profile = venue.profile();
     let client = RestClient::of_source(plan.source(), venue, clock)?;
@@ -42,16 +42,16 @@ pub(super) async fn look(plan: &Plan<'_>, report: &mut impl FnMut(Finding)) -> R
         if is_first {
             let reached = answered.as_ref().map(|(answer, _)| answer);
             let subject = format!("{} REST at {}", profile.name, client.address());
-            report(reachability(subject, venue.as_ref(), reached, started.elapsed()));
+            report.add(&reachability(subject, venue.as_ref(), reached, started.elapsed()));
             if let Ok((Answer { date: Some(date), .. }, _)) = &answered {
-                report(skew(profile.name, *date, clock.now()));
+                report.add(&skew(profile.name, *date, clock.now()));
             }
         }
         let is_unknown = matches!(answered, Err(Failure::UnknownSymbol(_)));
         let is_away = matches!(answered, Err(Failure::Unavailable(_) | Failure::Limited { .. }));
         let is_over = is_away || is_first && answered.is_err() && !is_unknown;
         if !(is_over && is_first) {
-            report(symbol(profile, &subscription, answered.map(|(_, rows)| rows), clock.now()));
+            report.add(&symbol(profile, &subscription, answered.map(|(_, rows)| rows), clock.now()));
         }
         if !is_unknown {
             known.push(subscription);
@@ -64,9 +64,9 @@ pub(super) async fn look(plan: &Plan<'_>, report: &mut impl FnMut(Finding)) -> R
     }
     // The feed is not asked for what is said to be wrong already.
     if !known.is_empty() {
-        report(feed(plan, &known).await?);
+        report.add(&feed(plan, &known).await?);
     }
-    report(budget(plan));
+    report.add(&budget(plan));
     Ok(())
 }
 

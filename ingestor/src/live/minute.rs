@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candlewire_common::counted::counted;
+use candlewire_common::phrase::counted;
 
 /// What has happened since the last line, by venue.
 #[derive(Clone, Debug, Default)]

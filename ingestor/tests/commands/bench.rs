@@ -66,6 +66,8 @@ impl Bench {
 
     pub(crate) fn ingestor_at(&self, redis: &str, arguments: &[&str]) -> ProgramCommand {
         let command = ProgramCommand::new(env!("CARGO_BIN_EXE_ingestor"));
+        // The usual port may be somebody else's.
+        let command = command.env("CANDLEWIRE__HTTP__INGESTOR", "127.0.0.1:0");
         command.current_dir(self.directory.path()).env("REDIS_URL", redis).args(arguments)
     }
 

@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 
 use crate::bench::{Bench, Ended, SYMBOL, addresses, ended, minutes_of, name, source, venue};
 
-const DURABLE: RedisOptions = RedisOptions { append_only: AppendOnly::EverySec, memory: None };
+const DURABLE: RedisOptions =
+    RedisOptions { append_only: AppendOnly::EverySec, memory: Some((64 << 20, Eviction::NoEviction)) };
 /// A second instrument of the mock.
 const OTHER: &str = "ETH-USD";
 
@@ -71,9 +72,13 @@ async fn where_all_is_well_each_thing_has_its_line() -> Result<()> {
     let redis = format!("ok redis at 127.0.0.1:{}: version ", bench.redis.port());
     expect(&lines, &redis, &[" answers in "])?;
     for line in [
-        "ok redis memory: maxmemory-policy is noeviction",
-        "ok redis persistence: it keeps an append-only file",
+        "ok redis role: master, with 0 replicas",
+        "ok redis persistence: it keeps an append-only file, appendfsync is everysec",
+        "ok redis clock: within 2 s of this machine's",
+        "ok redis access: no password, and no way to it was found but from this machine",
+        "ok redis permissions: everything that this program does",
         "ok redis layout: 16 partitions, not written yet",
+        "ok candles: none yet",
     ] {
         assert_eq!(one(&lines, line)?, line);
     }
@@ -93,6 +98,16 @@ async fn where_all_is_well_each_thing_has_its_line() -> Result<()> {
     // Nothing was changed.
     let mut connection = bench.redis.connection().await?;
     assert_eq!(redis::cmd("DBSIZE").query_async::<u64>(&mut connection).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_sources_the_rest_is_looked_at() -> Result<()> {
+    let bench = Bench::start(DURABLE, "").await?;
+    let lines = examined(&bench, 0).await?;
+    expect(&lines, "warning sources: none is configured", &["replay does not"])?;
+    one(&lines, "ok redis layout")?;
+    assert_eq!(lines.last().map(String::as_str), Some("0 faults, 1 warning"));
     Ok(())
 }
 
@@ -204,7 +219,7 @@ async fn a_redis_that_is_away_or_unfit_is_a_fault() -> Result<()> {
     let start = "FAULT redis memory: maxmemory-policy is allkeys-lru, which evicts whole streams: set noeviction";
     one(&lines, start)?;
     expect(&lines, "FAULT redis layout: cw:meta says partitions 8", &["set redis.partitions = 8"])?;
-    expect(&lines, "warning redis persistence: no append-only file", &["set appendonly yes"])?;
+    expect(&lines, "warning redis persistence: no append-only file", &["CONFIG SET appendonly yes"])?;
     assert_eq!(lines.last().map(String::as_str), Some("2 faults, 1 warning"));
 
     let port = free_port()?;

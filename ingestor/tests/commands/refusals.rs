@@ -47,8 +47,10 @@ async fn what_a_venue_does_not_have_is_refused_with_its_key() -> Result<()> {
         (source("oanda", r#"["EUR_USD"]"#, &secret), "sources: oanda needs account"),
     ] {
         bench.configure(&config)?;
-        for command in ["run", "doctor"] {
-            let ended = bench.run(&[command, "--http", "127.0.0.1:0"]).await?;
+        // A doctor without sources has Redis to look at.
+        let commands: &[&str] = if config.is_empty() { &["run"] } else { &["run", "doctor"] };
+        for command in commands {
+            let ended = bench.run(&[*command, "--http", "127.0.0.1:0"]).await?;
             assert_eq!(ended.code, Some(64), "{config}: {ended:?}");
             assert_eq!((ended.stderr, ended.stdout), (vec![format!("ingestor: {expected}")], Vec::new()), "{command}");
         }

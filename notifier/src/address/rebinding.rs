@@ -4,7 +4,7 @@
 //! use of a resolver and [`vetted`] are those of the program.
 
 use std::collections::VecDeque;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -5,6 +5,7 @@ mod cluster;
 mod commands;
 mod damage;
 mod delivery;
+mod doctor;
 mod faults;
 mod fleet;
 mod hostile;

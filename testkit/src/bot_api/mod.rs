@@ -1,7 +1,7 @@
 //! A stand-in for Telegram's Bot API.
 //!
 //! Owns a real server on a loopback port that behaves as the API does towards a bot that writes: it knows one token,
-//! takes `sendMessage` and `sendPhoto` as JSON or as a form, reads the markup, refuses what is too long or can't be
+//! takes `sendMessage` and `sendPhoto` as JSON or as a form, tells of itself and of any chat, reads the markup, refuses what is too long or can't be
 //! read in the API's own words, and paces chats if told to. Scripted answers go before all that. The newest
 //! [`SENT_KEPT`] messages are kept; the counts go on. Messages to any chat are taken: one that is not there, or has
 //! thrown the bot out, is what the script is for. It neither keeps chats nor sends updates.
@@ -130,7 +130,7 @@ impl BotApi {
         *lock(&self.api.limits) = Some(Limits::default());
     }
 
-    /// Appends to the script: each following call of a sending method takes the next answer, and is dealt with
+    /// Appends to the script: each following call of a sending method or `getChat` takes the next answer, and is dealt with
     /// properly once there is none left.
     pub fn answer_next(&self, answers: impl IntoIterator<Item = BotAnswer>) {
         lock(&self.api.script).extend(answers);
@@ -221,6 +221,7 @@ impl Api {
                 self.record.send_modify(|record| record.calls += 1);
                 return BotAnswer::ok(&bot);
             }
+            "getchat" => return self.describe(content_type, body),
             "sendmessage" => "sendMessage",
             "sendphoto" => "sendPhoto",
             _ => return self.refuse(method, String::new(), BotAnswer::refusal(404, "Not Found: method not found")),
@@ -244,6 +245,19 @@ impl Api {
             }
             Err(refusal) => self.refuse(proper, chat, refusal),
         }
+    }
+
+    /// Tells of a chat, or what the script has for it.
+    fn describe(&self, content_type: &str, body: &Bytes) -> BotAnswer {
+        let chat = Call::read(content_type, body).map(|call| call.chat()).unwrap_or_default();
+        let scripted = lock(&self.script).pop_front();
+        if let Some(refusal) = scripted.filter(|scripted| !scripted.is_sent) {
+            return self.refuse("getChat", chat, refusal);
+        }
+        self.record.send_modify(|record| record.calls += 1);
+        BotAnswer::ok(
+            &json!({ "id": chat.parse::<i64>().unwrap_or_default(), "type": "group", "title": "Trading desk" }),
+        )
     }
 
     /// Keeps to the limits, if there are any.

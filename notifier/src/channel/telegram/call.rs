@@ -11,6 +11,7 @@ use super::answer::{Judgement, judge};
 use crate::failure::DeliverError;
 use crate::http::{self, Answer, Deadline, NoAnswer};
 use crate::redaction::Redaction;
+use crate::text::plain;
 
 /// Where a message goes, and how.
 #[derive(Clone, Debug)]
@@ -54,6 +55,31 @@ struct Sent {
     message_id: i64,
 }
 
+#[derive(Deserialize)]
+struct NameReply {
+    result: Named,
+}
+
+/// A bot, a person, a group or a channel; each has one of these.
+#[derive(Deserialize)]
+struct Named {
+    username: Option<String>,
+    title: Option<String>,
+    first_name: Option<String>,
+}
+
+impl Named {
+    fn shown(self) -> String {
+        let username = self.username.map(|name| format!("@{name}"));
+        plain(&self.title.or(username).or(self.first_name).unwrap_or_default())
+    }
+}
+
+/// A chat's id as the API wants it: a number where it is one.
+fn chat_id(chat: &str) -> Value {
+    chat.parse::<i64>().map_or_else(|_| Value::from(chat), Value::from)
+}
+
 impl Bot {
     /// The bot whose methods are under `base`, which ends with its token.
     ///
@@ -63,6 +89,24 @@ impl Bot {
     pub(crate) fn new(client: Client, base: &str, redaction: Redaction) -> Result<Self, url::ParseError> {
         let method = |name: &str| format!("{base}/{name}").parse::<Url>();
         Ok(Self { client, message_url: method("sendMessage")?, photo_url: method("sendPhoto")?, redaction })
+    }
+
+    /// Asks for the bot's own name.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliverError`] for every answer but an acceptance, and for none.
+    pub(super) async fn name(&self, deadline: Deadline) -> Result<String, DeliverError> {
+        self.ask("getMe", &json!({}), deadline).await
+    }
+
+    /// Asks for a chat's name, which tells that the bot may see it.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliverError`] for every answer but an acceptance, and for none.
+    pub(super) async fn chat_name(&self, chat: &str, deadline: Deadline) -> Result<String, DeliverError> {
+        self.ask("getChat", &json!({ "chat_id": chat_id(chat) }), deadline).await
     }
 
     /// Sends a text.
@@ -110,6 +154,23 @@ impl Bot {
         self.answered(http::exchange(request, deadline).await)
     }
 
+    /// Calls a method that answers with somebody's name.
+    async fn ask(&self, method: &str, body: &Value, deadline: Deadline) -> Result<String, DeliverError> {
+        let no_url = |error: url::ParseError| DeliverError::Rejected(error.to_string());
+        // The token is the path's part before the last, which alone is replaced.
+        let url = self.message_url.join(method).map_err(no_url)?;
+        let answer = http::post_json(&self.client, &url, body, deadline).await;
+        let answer = answer.map_err(|error| DeliverError::no_answer(&error, &self.redaction))?;
+        match judge(&answer, &self.redaction) {
+            Judgement::Accepted => {
+                let named = serde_json::from_slice::<NameReply>(&answer.body).ok();
+                Ok(named.map_or_else(|| "without a name".to_owned(), |reply| reply.result.shown()))
+            }
+            Judgement::Unparsable(what) => Err(DeliverError::Rejected(what)),
+            Judgement::Failed(error) => Err(error),
+        }
+    }
+
     fn answered(&self, answer: Result<Answer, NoAnswer>) -> Result<Exchange, DeliverError> {
         let answer = answer.map_err(|error| DeliverError::no_answer(&error, &self.redaction))?;
         let reply = serde_json::from_slice::<Reply>(&answer.body).ok();
@@ -123,8 +184,7 @@ impl Bot {
 
 impl Destination {
     fn parameters(&self) -> Vec<(&'static str, Value)> {
-        let chat = self.chat.parse::<i64>().map_or_else(|_| Value::from(self.chat.as_str()), Value::from);
-        let mut parameters = vec![("chat_id", chat)];
+        let mut parameters = vec![("chat_id", chat_id(&self.chat))];
         parameters.extend(self.topic.map(|topic| ("message_thread_id", topic.into())));
         parameters.extend(self.is_silent.then(|| ("disable_notification", true.into())));
         let reply = |id: i64| json!({ "message_id": id, "allow_sending_without_reply": true });

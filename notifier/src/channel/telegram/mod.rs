@@ -75,6 +75,17 @@ impl Telegram {
         &self.address.chat
     }
 
+    /// Asks who the bot is, and for the chat. Nothing is sent to it.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliverError`] for every answer but an acceptance, and for none.
+    pub(crate) async fn identify(&self, deadline: Deadline) -> Result<String, DeliverError> {
+        let bot = self.bot.name(deadline).await?;
+        let chat = self.bot.chat_name(&self.address.chat, deadline).await?;
+        Ok(format!("bot {bot}, chat {chat}"))
+    }
+
     /// Writes to this id from now on.
     pub(crate) fn move_to(&self, chat_id: String) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = chat_id;
