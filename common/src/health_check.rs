@@ -7,20 +7,14 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use axum::http::StatusCode;
 use tokio::time::timeout;
 
 use crate::exit::{Fault, Outcome};
+use crate::own_page;
 
 /// Connecting, asking and the whole answer. A container's health check is cut off after some seconds without a word.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A longer answer is not ours.
-const ANSWER_MAX_BYTES: usize = 4 << 10;
 
 /// Asks the process that serves `address`, and prints one line on standard output.
 ///
@@ -68,7 +62,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 async fn ask(address: SocketAddr) -> Answer {
-    match timeout(PATIENCE, exchange(address)).await {
+    match timeout(PATIENCE, own_page::fetch(address, "/readyz")).await {
         Ok(Ok((StatusCode::OK, _))) => Answer::Ready,
         Ok(Ok((status, body))) => Answer::NotReady { status, reason: first_line(&body) },
         Ok(Err(error)) => Answer::None { reason: format!("{error:#}") },
@@ -77,24 +71,8 @@ async fn ask(address: SocketAddr) -> Answer {
 }
 
 /// What is behind the address may be any server, so that its words are shown with care.
-fn first_line(body: &Bytes) -> String {
-    let text = String::from_utf8_lossy(body);
-    text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(100).collect()
-}
-
-async fn exchange(address: SocketAddr) -> anyhow::Result<(StatusCode, Bytes)> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get("/readyz").header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
-    let answer = async move {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
-        body.map(|body| (status, body.to_bytes())).map_err(anyhow::Error::from_boxed)
-    };
-    // The connection moves the bytes. It ends with its sender, and what is wrong with it is the answer's error, too.
-    let (answer, _) = tokio::join!(answer, connection);
-    answer
+fn first_line(body: &str) -> String {
+    body.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub mod meta;
 pub mod metrics;
 pub mod minute;
 pub mod nodes;
+mod own_page;
 pub mod pattern;
 pub mod phrase;
 pub mod ratio;

@@ -296,7 +296,7 @@ fn workers_can_be_scaled_and_prometheus_finds_each_once() {
 
 #[test]
 fn the_image_is_built_from_what_is_there() {
-    let manifest = text("Cargo.toml");
+    let (manifest, ignored) = (text("Cargo.toml"), text(".dockerignore"));
     let copied = instructions("COPY");
     let members = manifest.split_once("members = [").and_then(|(_, rest)| rest.split_once(']')).unwrap().0;
     for member in members.split(',').map(|member| member.trim().trim_matches('"')) {
@@ -304,6 +304,8 @@ fn the_image_is_built_from_what_is_there() {
             copied.contains(&format!("{member}/Cargo.toml {member}/")),
             "the Dockerfile has no manifest of {member}"
         );
+        let sent = [format!("!{member}"), format!("!{member}/Cargo.toml")];
+        assert!(ignored.lines().any(|line| sent.iter().any(|it| it == line)), ".dockerignore keeps {member} back");
     }
     let toolchain = manifest.split_once("rust-version = \"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
     assert!(instructions("FROM")[0].starts_with(&format!("rust:{toolchain}-")), "{toolchain}");

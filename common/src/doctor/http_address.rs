@@ -4,16 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use axum::http::StatusCode;
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::finding::Finding;
+use crate::own_page;
 
 /// How long whoever has the address may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// As much of an answer as tells whose it is.
-const ANSWER_MAX: usize = 1_024;
 
 /// Looks at an address; `key` is its place in the configuration.
 pub async fn look(address: SocketAddr, key: &str) -> Finding {
@@ -23,8 +22,8 @@ pub async fn look(address: SocketAddr, key: &str) -> Finding {
         Ok(_) if address.port() == 0 => Finding::ok("http", "a free port is chosen at start, the log names it"),
         Ok(_) => Finding::ok(subject, "free"),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let answer = timeout(PATIENCE, ask(address)).await;
-            if matches!(answer, Ok(Ok(text)) if text.starts_with("HTTP/1.") && text.ends_with("\r\n\r\nok\n")) {
+            let answer = timeout(PATIENCE, own_page::fetch(address, "/livez")).await;
+            if matches!(answer, Ok(Ok((StatusCode::OK, text))) if text == "ok\n") {
                 Finding::ok(subject, "a process runs there and is alive")
             } else {
                 Finding::fault(subject, format!("taken by something else: {choose}"))
@@ -34,17 +33,9 @@ pub async fn look(address: SocketAddr, key: &str) -> Finding {
     }
 }
 
-/// Asks whoever has the address whether it is alive.
-async fn ask(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(format!("GET /livez HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_MAX as u64).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
     use tokio::task::JoinSet;
     use tokio_util::sync::CancellationToken;
 

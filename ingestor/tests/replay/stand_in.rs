@@ -79,7 +79,7 @@ async fn redis_is_waited_for_and_health_follows_it() -> Result<()> {
     bench.redis.kill()?;
     let (mut program, address) = start(&bench, &[]).await?;
     let away = health(&bench, address).await?;
-    ensure!(away == (Some(1), "not ready: redis does not answer (503)".to_owned()), "{away:?}");
+    ensure!(away.0 == Some(1) && away.1.starts_with("not ready: redis does not answer"), "{away:?}");
     bench.redis.restart().await?;
     bench.wait_for_length(SERIES, COUNT).await?;
     let ready = async || match health(&bench, address).await {
