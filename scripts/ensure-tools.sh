@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes sure that the commands which it is given are there: cc, with which cargo links and builds the cryptography crate,
-# redis-server, prometheus, promtool and amtool. It installs what is missing, never starts the services that come with
-# it, and says and does nothing if all is there.
+# redis-server, prometheus, promtool, amtool, shellcheck and systemd-analyze; python3-venv stands for a Python that can make
+# environments. It installs what is missing, never starts the services that come with it, and says and does nothing if all
+# is there.
 set -eu
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -14,7 +15,10 @@ fail() {
 }
 
 have() {
-    command -v "$1" >/dev/null 2>&1
+    case $1 in
+        python3-venv) python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ;;
+        *) command -v "$1" >/dev/null 2>&1 ;;
+    esac
 }
 
 as_root() {
@@ -38,6 +42,9 @@ debian_packages_of() {
         redis-server) echo redis-server ;;
         prometheus | promtool) echo prometheus ;;
         amtool) echo prometheus-alertmanager ;;
+        shellcheck) echo shellcheck ;;
+        systemd-analyze) echo systemd ;;
+        python3-venv) echo python3-venv ;;
         *) fail "no package is known for $1" ;;
     esac
 }
@@ -48,6 +55,8 @@ brew_packages_of() {
         redis-server) echo redis ;;
         prometheus | promtool) echo prometheus ;;
         amtool) echo alertmanager ;;
+        shellcheck) echo shellcheck ;;
+        python3-venv) echo python ;;
         *) fail "no package is known for $1" ;;
     esac
 }
