@@ -1,7 +1,7 @@
 //! When each candle of a replay is due.
 //!
-//! The first is due at once, each other one after the gap between the open times, divided by the
-//! speed. A gap is waited for in full, a weekend too: it is part of what is replayed.
+//! The first is due at once, and so is the history that goes before it, if there is any; each other one after the gap
+//! between the open times, divided by the speed. A gap is waited for in full, a weekend too: it is part of what is replayed.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -16,17 +16,18 @@ use crate::speed::Speed;
 pub struct Pace {
     speed: Speed,
     start: Instant,
+    history: usize,
 }
 
 impl Pace {
-    /// Lets the first candle be due at `start`.
-    pub fn new(speed: Speed, start: Instant) -> Self {
-        Self { speed, start }
+    /// Lets the candle after the first `history` ones be due at `start`, as those are.
+    pub fn new(speed: Speed, start: Instant, history: usize) -> Self {
+        Self { speed, start, history }
     }
 
     /// When the candle at `index` is due; `None` once all are through.
     pub fn due(&self, candles: &[ClosedCandle], index: usize) -> Option<Instant> {
-        let (first, candle) = (candles.first()?, candles.get(index)?);
+        let (first, candle) = (candles.get(self.history).or(candles.last())?, candles.get(index)?);
         let gap = candle.open_time().since(first.open_time());
         let far = Duration::from_secs(u64::from(u32::MAX) * 1_000);
         Some(self.start + self.speed.lasting(gap).min(far))
@@ -59,7 +60,7 @@ mod tests {
     #[test]
     fn gaps_are_divided_by_the_speed() -> Result<(), crate::speed::SpeedError> {
         let (candles, start) = (candles(&[10, 11, 13, 2890]), Instant::now());
-        let pace = Pace::new("60x".parse()?, start);
+        let pace = Pace::new("60x".parse()?, start, 0);
         let due = |index| pace.due(&candles, index).map(|due| (due - start).as_secs());
         assert_eq!([due(0), due(1), due(2), due(3), due(4)], [Some(0), Some(1), Some(3), Some(2880), None]);
         let batch =
@@ -69,9 +70,20 @@ mod tests {
     }
 
     #[test]
+    fn history_is_due_at_once_and_the_pace_begins_after_it() {
+        let (candles, start) = (candles(&[10, 11, 13, 2890]), Instant::now());
+        let due = |history, index| {
+            let pace = Pace::new("60x".parse().ok()?, start, history);
+            pace.due(&candles, index).map(|due| (due - start).as_secs())
+        };
+        assert_eq!([due(2, 0), due(2, 1), due(2, 2), due(2, 3)], [Some(0), Some(0), Some(0), Some(2877)]);
+        assert_eq!(due(9, 3), Some(0));
+    }
+
+    #[test]
     fn at_full_speed_all_is_due_at_once() {
         let (candles, start) = (candles(&[10, 11, 13, 2890]), Instant::now());
-        assert_eq!(Pace::new(Speed::MAX, start).due_batch(&candles, 0, 3, start), 0..3);
-        assert_eq!(Pace::new(Speed::MAX, start).due_batch(&candles, 3, 3, start), 3..4);
+        assert_eq!(Pace::new(Speed::MAX, start, 0).due_batch(&candles, 0, 3, start), 0..3);
+        assert_eq!(Pace::new(Speed::MAX, start, 0).due_batch(&candles, 3, 3, start), 3..4);
     }
 }

@@ -52,7 +52,7 @@ pub async fn run(
         serve(address, &target, &config.redis, Health::default(), metrics_page, &stop, &mut tasks).await?;
     }
     let series = wanted.series.clone();
-    let Some(summary) = publish_files(config, target, wanted, &screen, &stop).await? else {
+    let Some(summary) = publish_files(config, target, wanted, 0, &screen, &stop).await? else {
         screen.line(&format!("replay {series}: interrupted, no candle published"));
         return Ok(Outcome::Interrupted);
     };
@@ -62,7 +62,7 @@ pub async fn run(
     Ok(summary.outcome())
 }
 
-/// Reads the files, and publishes their candles at their pace; `None` when the stop comes before the first.
+/// Reads the files, and publishes the first `history` candles at once, the others at their pace; `None` when the stop comes before the first.
 ///
 /// # Errors
 ///
@@ -72,6 +72,7 @@ pub(crate) async fn publish_files(
     config: &Config,
     target: RedisTarget,
     wanted: ReplayArgs,
+    history: usize,
     screen: &Screen,
     stop: &CancellationToken,
 ) -> Result<Option<Summary>> {
@@ -83,7 +84,7 @@ pub(crate) async fn publish_files(
     let tally = Tally::new(screen.clone(), metrics.clone());
     let Some((candles, tally)) = read(files, series.timeframe(), tally, stop).await? else { return Ok(None) };
     let mut progress = Progress::new(screen.clone(), "replay", series, candles.len());
-    let pace = Pace::new(speed, Instant::now());
+    let pace = Pace::new(speed, Instant::now(), history);
     let sent = publish(&candles, pace, &mut publisher, &mut progress, &metrics, stop).await;
     drop(progress);
     let (done, total) = (publisher.acknowledged(), candles.len());

@@ -2,7 +2,7 @@
 //!
 //! For an installation that nobody has configured yet: its dashboards show life, and its alerts come. It behaves like
 //! the process that it stands in for: metrics and health are served from the start to the stop, Redis is waited for,
-//! and the end of the file ends nothing. How candles are read and published is the replay's.
+//! and the end of the file ends nothing; what the strategies need of history goes out at once. How candles are read and published is the replay's.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::ReplayArgs;
+use crate::live::warmup;
 use crate::replay;
 
 /// How long after a replay that Redis has broken off the next one begins.
@@ -74,11 +75,12 @@ impl StandIn<'_> {
     /// Replays until the file is through, however often Redis goes away meanwhile, and waits for the stop.
     async fn show(&self) -> Result<()> {
         let series = &self.wanted.series;
+        // As before live candles: averages have their values at once, and the first alert is not far.
+        let history = usize::try_from(warmup::wanted(self.config, series)).unwrap_or(usize::MAX);
         tracing::info!("no [[sources]] are configured: candles of a file are published as {series} in their place");
         while self.redis_answers().await {
-            match replay::publish_files(self.config, self.target.clone(), self.wanted.clone(), &self.screen, &self.stop)
-                .await
-            {
+            let (target, wanted) = (self.target.clone(), self.wanted.clone());
+            match replay::publish_files(self.config, target, wanted, history, &self.screen, &self.stop).await {
                 Ok(None) => break,
                 Ok(Some(summary)) => {
                     self.screen.line(&format!("replay {series}: {summary}"));

@@ -198,7 +198,15 @@ async fn what_redis_forbids_is_one_clear_line_at_once() -> anyhow::Result<()> {
 
     redis::cmd("CONFIG").arg(&["SET", "requirepass", "secret"]).exec_async(&mut connection).await?;
     let (code, lines) = ended(bench.ingestor(&arguments)).await?;
-    assert_eq!((code, lines), (Some(69), vec![format!("ingestor: {redis}: NOAUTH Authentication required.")]));
+    assert_eq!(
+        (code, lines),
+        (
+            Some(69),
+            vec![format!(
+                "ingestor: {redis}: NOAUTH Authentication required: set redis.password_file, and redis.username if it is an ACL user"
+            )]
+        )
+    );
     Ok(())
 }
 

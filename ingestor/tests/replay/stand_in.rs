@@ -62,13 +62,13 @@ async fn without_sources_the_file_is_published_and_the_process_stays_until_it_is
 #[tokio::test]
 async fn a_stop_ends_it_in_the_midst_of_the_file() -> Result<()> {
     let bench = Bench::start(RedisOptions::default()).await?;
-    // The first candle at once, the next after a minute.
+    // As much history as a series has at least, and the first candle after it, at once; the next after a minute.
     let (mut program, _) = start(&bench, &["--speed", "1x"]).await?;
-    bench.wait_for_length(SERIES, 1).await?;
+    bench.wait_for_length(SERIES, 101).await?;
     let status = program.terminate(PATIENCE).await?;
     ensure!(status.code() == Some(0), "{status}: {:?}", program.lines());
     let said = program.lines().concat();
-    ensure!(said.contains("interrupted, 1 of 300 candles published"), "{said}");
+    ensure!(said.contains("interrupted, 101 of 300 candles published"), "{said}");
     ensure!(!said.contains("nothing is left to publish"), "{said}");
     Ok(())
 }
