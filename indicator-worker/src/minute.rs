@@ -1,6 +1,7 @@
 //! The worker's line a minute: what it applied and found, how quickly, and what is left to do.
 
 use std::fmt;
+use std::time::Duration;
 
 use candlewire_common::metrics::{Quantiles, Tally};
 use candlewire_common::phrase::counted;
@@ -39,13 +40,13 @@ impl Minute {
     /// Says it.
     pub(crate) fn say(&self) {
         let [applied, ..] = self.outcomes;
-        let ms = |pick: fn(Quantiles) -> std::time::Duration| {
-            self.latency.map(|latency| pick(latency).as_secs_f64() * 1_000.0)
-        };
+        let short = |value: f64| (value * 100.0).round() / 100.0;
+        let ms =
+            |pick: fn(Quantiles) -> Duration| self.latency.map(|latency| short(pick(latency).as_secs_f64() * 1_000.0));
         tracing::info!(
             candles = applied,
             signals = self.signals,
-            cache_hit_percent = self.hit_percent(),
+            cache_hit_percent = self.hit_percent().map(short),
             lag = self.lag,
             latency_p50_ms = ms(|latency| latency.p50),
             latency_p99_ms = ms(|latency| latency.p99),
@@ -83,8 +84,6 @@ impl fmt::Display for Minute {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
