@@ -47,7 +47,7 @@ pub enum Command {
 /// What `run` does where there is nothing to connect.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// CSV file to replay where the configuration names no [[sources]]; otherwise this and the two below do nothing
+    /// CSV file to replay where the configuration names no sources; otherwise this and the two below do nothing
     #[arg(long, value_name = "FILE", requires = "series")]
     pub or_replay: Option<PathBuf>,
 
