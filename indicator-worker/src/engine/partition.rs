@@ -194,7 +194,7 @@ impl PartitionTask {
             }
         };
         self.settings.metrics.partitions_owned.increment(1.0);
-        let ended = match self.begin(&cause, &mut connection).await {
+        let ended = match self.begin(&token, &cause, &mut connection).await {
             Ok(Some(position)) => self.serve(&token, position, &mut connection, stop).await,
             Ok(None) => Ok(Ended::Outdated),
             Err(error) => Err(error),
@@ -222,6 +222,7 @@ impl PartitionTask {
     /// Reads the position; `None` where the layout is no longer this worker's own.
     async fn begin(
         &mut self,
+        token: &Token,
         cause: &str,
         connection: &mut MultiplexedConnection,
     ) -> Result<Option<Position>, RedisError> {
@@ -229,7 +230,7 @@ impl PartitionTask {
             return Ok(None);
         }
         self.check_outputs(connection).await?;
-        self.show(connection).await?;
+        self.show(token, connection).await?;
         let position = position::read(&self.settings.redis.keys.candles(self.partition), connection).await?;
         self.settings.metrics.took_over(cause);
         tracing::debug!(
@@ -243,11 +244,12 @@ impl PartitionTask {
     }
 
     /// Makes the group where it is missing, and shows this worker as its one consumer.
-    async fn show(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    async fn show(&self, token: &Token, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
         let keys = &self.settings.redis.keys;
         let stream = keys.candles(self.partition);
         position::ensure_group(&stream, &keys.position(self.partition), connection).await?;
-        position::show_owner(&stream, self.settings.leases.owner(), connection).await
+        let fence = keys.fence(self.partition);
+        position::show_owner(&stream, self.settings.leases.owner(), (&fence, token), connection).await
     }
 
     /// Refuses to begin while a key that signals or dead entries go to holds something else: a transaction
@@ -319,7 +321,7 @@ impl PartitionTask {
             self.flows();
             if trimmer.is_due(candles) {
                 // Somebody may have destroyed the group, or removed the owner from it, while no candle came.
-                self.show(connection).await?;
+                self.show(token, connection).await?;
                 trimmer.trim(connection).await?;
             }
         }

@@ -13,6 +13,8 @@ use candlewire_common::stream::{EntryId, EntryIdError};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 
+use super::lease::Token;
+
 type Info = HashMap<String, Value>;
 
 /// Where a partition's owner reads on.
@@ -77,15 +79,24 @@ fn field(info: &Info, name: &str) -> Option<String> {
     info.get(name).and_then(|value| redis::from_redis_value_ref(value).ok())
 }
 
-/// Shows `owner` as the group's one consumer.
+/// Shows `owner` as the group's one consumer, unless the fence is no longer `token`: what an owner that was replaced
+/// had sent and Redis gets late must not show it again.
 pub(super) async fn show_owner(
     stream: &str,
     owner: &str,
+    (fence, token): (&str, &Token),
     connection: &mut MultiplexedConnection,
 ) -> Result<(), RedisError> {
-    let consumers: Vec<Info> =
-        redis::cmd("XINFO").arg("CONSUMERS").arg(stream).arg(WORKER_GROUP).query_async(connection).await?;
+    let mut look = redis::pipe();
+    look.cmd("WATCH").arg(fence).ignore().cmd("GET").arg(fence);
+    look.cmd("XINFO").arg("CONSUMERS").arg(stream).arg(WORKER_GROUP);
+    let (found, consumers): (Option<String>, Vec<Info>) = look.query_async(connection).await?;
+    if found.as_deref() != Some(token.0.as_str()) {
+        // The next read finds it, too, and ends the tenure.
+        return Ok(());
+    }
     let mut pipe = redis::pipe();
+    pipe.atomic();
     pipe.cmd("XGROUP").arg("CREATECONSUMER").arg(stream).arg(WORKER_GROUP).arg(owner).ignore();
     for consumer in consumers {
         let name: Option<Vec<u8>> = consumer.get("name").and_then(|name| redis::from_redis_value_ref(name).ok());
@@ -95,7 +106,8 @@ pub(super) async fn show_owner(
             pipe.cmd("XGROUP").arg("DELCONSUMER").arg(stream).arg(WORKER_GROUP).arg(name).ignore();
         }
     }
-    pipe.exec_async(connection).await
+    // None: the fence has changed meanwhile.
+    pipe.query_async::<Option<Value>>(connection).await.map(|_| ())
 }
 
 /// Reads the committed position.

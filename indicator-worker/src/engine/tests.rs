@@ -1,5 +1,6 @@
 //! The fence, step by step: what an owner that was replaced between its read and its commit can change.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use candlewire_common::connection::{RESPONSE_TIMEOUT, RedisTarget};
 use candlewire_common::series::{Partition, Series};
 use candlewire_common::time::{UnixMicros, UnixMillis};
 use candlewire_testkit::{RedisOptions, RedisServer, eventually};
+use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::watch;
 
@@ -103,6 +105,34 @@ async fn an_owner_replaced_between_read_and_commit_changes_nothing() {
     assert!(late.task.read(&token, position, &mut late.connection).await.unwrap().is_none());
     late.settings.leases.release(P, &mut late.connection).await.unwrap();
     assert!(matches!(late.acquire().await, Acquired::Held { holder, .. } if holder == "next"));
+}
+
+/// The group's consumers, by their names.
+async fn shown(redis: &RedisServer) -> Vec<String> {
+    let mut connection = redis.connection().await.unwrap();
+    let mut consumers = redis::cmd("XINFO");
+    consumers.arg("CONSUMERS").arg("cw:{0}:candles").arg("indicator-workers");
+    let found: Vec<HashMap<String, Value>> = consumers.query_async(&mut connection).await.unwrap();
+    found.iter().map(|consumer| redis::from_redis_value_ref(&consumer["name"]).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_owner_that_was_replaced_does_not_show_itself_again() {
+    let redis = RedisServer::start(RedisOptions::default()).await.unwrap();
+    publish(&redis, 1).await;
+    let (stream, fence) = ("cw:{0}:candles", "cw:{0}:fence");
+    let mut late = Owner::new(&redis, "late", Duration::from_mins(1)).await;
+    let Acquired::Taken { token, .. } = late.acquire().await else { panic!("held by nobody") };
+    position::ensure_group(stream, "cw:{0}:position", &mut late.connection).await.unwrap();
+    position::show_owner(stream, "late", (fence, &token), &mut late.connection).await.unwrap();
+    assert_eq!(shown(&redis).await, ["late"]);
+    late.settings.leases.release(P, &mut late.connection).await.unwrap();
+
+    let mut next = Owner::new(&redis, "next", Duration::from_mins(1)).await;
+    let Acquired::Taken { token: newer, .. } = next.acquire().await else { panic!("still held") };
+    position::show_owner(stream, "next", (fence, &newer), &mut next.connection).await.unwrap();
+    position::show_owner(stream, "late", (fence, &token), &mut late.connection).await.unwrap();
+    assert_eq!(shown(&redis).await, ["next"]);
 }
 
 #[tokio::test]
