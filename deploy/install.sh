@@ -7,6 +7,7 @@
 set -eu
 
 USAGE=64
+CANTWRITE=73
 
 here=$(cd "$(dirname "$0")" && pwd)
 from=$here/../target/release
@@ -84,11 +85,14 @@ put() {
         return 1
     fi
     say "put $2"
-    if [ $dry = no ]; then
-        (umask 077 && cp "$1" "$destdir$2.new")
-        chmod "$3" "$destdir$2.new"
-        own "$4" "$destdir$2.new"
-        mv -f "$destdir$2.new" "$destdir$2"
+    # Each step is looked at: callers ask whether something has changed, so that `set -e` does not count here.
+    if [ $dry = yes ]; then
+        return 0
+    fi
+    if ! { (umask 077 && cp "$1" "$destdir$2.new") && chmod "$3" "$destdir$2.new" && own "$4" "$destdir$2.new" &&
+        mv -f "$destdir$2.new" "$destdir$2"; }; then
+        rm -f "$destdir$2.new"
+        fail $CANTWRITE "$destdir$2 can't be written"
     fi
 }
 
@@ -153,17 +157,32 @@ configure() {
     for name in $redis_users; do
         if [ ! -s "$destdir/etc/candlewire/secrets/redis-$name" ]; then
             (umask 077 && head -c 30 /dev/urandom | base64 | tr '+/' '-_' >"$unpacked/secret")
+            # 30 bytes are 40 characters and the end of the line.
+            [ "$(wc -c <"$unpacked/secret")" -eq 41 ] || fail $CANTWRITE "a password can't be made: is the disk full?"
             put "$unpacked/secret" "/etc/candlewire/secrets/redis-$name" 600 root:root || :
         fi
     done
 }
 
-# Refuses a Redis that others use: they could not come in any more.
+# Refuses a Redis that others use: they could not come in any more. One that these users guard already is ours.
 look_for_others() {
     [ -z "$destdir" ] && command -v redis-cli >/dev/null 2>&1 || return 0
+    case $(redis-cli PING 2>&1) in
+        *NOAUTH*)
+            [ -e /etc/redis/candlewire-users.acl ] || fail $USAGE "this Redis has a password that is not Candlewire's:" \
+                "give Candlewire a Redis of its own, or use --without-redis"
+            return 0
+            ;;
+        PONG) ;;
+        *) return 0 ;;
+    esac
+    if redis-cli INFO keyspace | grep -q '^db[1-9]'; then
+        fail $USAGE "this Redis has keys in other databases than 0, so others use it:" \
+            "give Candlewire a Redis of its own, or use --without-redis"
+    fi
     others=$(redis-cli --scan --count 1000 2>/dev/null | grep -v '^cw:' | head -n 1) || :
     case $others in
-        '' | NOAUTH* | *'Authentication required'* | 'Could not connect'*) ;;
+        '') ;;
         *) fail $USAGE "this Redis has keys of others ('$others'), who could not come in any more:" \
             "give Candlewire a Redis of its own, or use --without-redis" ;;
     esac
@@ -211,16 +230,38 @@ install_units() {
     return 0
 }
 
+# A Redis that has had snapshots only does not look at them once it is to keep an append-only file: it would start empty.
+# So the file is written before.
+keep_data() {
+    case $(redis-cli CONFIG GET appendonly 2>/dev/null | tail -n 1) in
+        no) ;;
+        # It keeps one already, or is guarded by our users, under whose settings it does.
+        *) return 0 ;;
+    esac
+    [ "$(redis-cli DBSIZE)" != 0 ] || return 0
+    say "have Redis write what it holds into an append-only file"
+    [ $dry = no ] || return 0
+    [ "$(redis-cli CONFIG SET appendonly yes)" = OK ] || fail $CANTWRITE "Redis does not begin an append-only file"
+    until redis-cli INFO persistence | grep -q '^aof_rewrite_in_progress:0'; do
+        sleep 1
+    done
+    redis-cli INFO persistence | grep -q '^aof_last_bgrewrite_status:ok' ||
+        fail $CANTWRITE "Redis could not write its append-only file: see its log; it was not restarted"
+}
+
 # Workers one by one, then the notifier, then the ingestor: see docs/UPGRADE.md.
 start_all() {
     if [ $units_changed = yes ]; then
         run systemctl daemon-reload
     fi
     if [ $redis_changed = yes ]; then
+        keep_data
         run systemctl restart redis-server.service
     fi
-    run systemctl enable --quiet candlewire.target candlewire-backup.timer
-    run systemctl start candlewire-backup.timer
+    run systemctl enable --quiet candlewire.target
+    if [ $with_redis = yes ]; then
+        run systemctl enable --quiet --now candlewire-backup.timer
+    fi
     for unit in $(systemctl list-units --plain --no-legend 'candlewire-indicator-worker@*' | cut -d ' ' -f 1); do
         run systemctl restart "$unit"
     done

@@ -159,3 +159,23 @@ async fn units_are_sound_and_let_little_through() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_can_not_be_written_is_a_failure_and_nothing_half_is_put_in_place() -> Result<()> {
+    let machine = TempDir::new()?;
+    let programs = machine.path().join("built");
+    fs::create_dir_all(&programs)?;
+    for program in ["ingestor", "indicator-worker", "notifier"] {
+        let program = programs.join(program);
+        fs::write(&program, vec![0_u8; 1 << 20])?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
+    // As on a disk that is full: files end after some kilobytes.
+    let command = ProgramCommand::new("sh").args(["-c", "ulimit -f 200; exec \"$0\" \"$@\""]);
+    let command = command.arg(shipped("deploy/install.sh")).arg("--from").arg(programs);
+    let ended = command.env("DESTDIR", machine.path().join("root")).run_to_end(PATIENCE).await?;
+    ensure!(ended.status.code() == Some(73) && ended.stderr.contains("can't be written"), "{ended:?}");
+    let left = files(&machine.path().join("root/usr/local/bin"))?;
+    ensure!(left.is_empty(), "{:?}", left.keys());
+    Ok(())
+}
