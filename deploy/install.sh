@@ -282,6 +282,9 @@ remove() {
     if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then
         run systemctl disable --quiet --now candlewire.target candlewire-backup.timer candlewire-ingestor.service || :
         run systemctl stop candlewire-ingestor.service candlewire-notifier.service 'candlewire-indicator-worker@*' || :
+        for number in 1 2 3 4 5 6 7 8 9; do
+            run systemctl disable --quiet "candlewire-indicator-worker@$number.service" || :
+        done
     fi
     for unit in "$here"/systemd/*; do
         run rm -f "$destdir/etc/systemd/system/$(basename "$unit")"
