@@ -71,11 +71,6 @@ impl Keys {
         format!("{}:{{*}}:*", self.prefix)
     }
 
-    /// The glob of all keys, partitions' or not.
-    pub fn every(&self) -> String {
-        format!("{}:*", self.prefix)
-    }
-
     /// Takes the key of a partition apart: which it is, and what follows its braces.
     pub fn split<'a>(&self, key: &'a str) -> Option<(Partition, &'a str)> {
         let (number, name) = key.strip_prefix(&self.prefix)?.strip_prefix(":{")?.split_once("}:")?;

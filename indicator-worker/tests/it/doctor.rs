@@ -150,23 +150,36 @@ async fn what_the_user_may_not_do_is_told_apart_from_what_can_not_be_seen() {
     };
     let plain = lines(&examined("plain").await);
     expect(&plain, "warning redis at 127.0.0.1:", "its user may not run INFO");
-    expect(&plain, "warning redis permissions: its user may not INFO on cw:{0}:candles: ", "~cw:* +info");
+    expect(&plain, "warning redis permissions: its user may not INFO on cw:{0}:candles: ", "users.acl");
     run(&bench, "ACL SETUSER plain +info").await;
     let plain = lines(&examined("plain").await);
     expect(&plain, "ok redis persistence: it keeps an append-only file", "");
     expect(&plain, "ok redis permissions: ", "");
     let reader = lines(&examined("reader").await);
-    expect(&reader, "FAULT redis permissions: its user may not XADD XGROUP SETID on ", "+xadd +xgroup|setid");
+    expect(&reader, "FAULT redis permissions: its user may not XADD XGROUP SETID on ", "users.acl");
     let stranger = lines(&examined("stranger").await);
     expect(&stranger, "FAULT redis permissions: its user may not ", "cw:{0}:fence");
     // Nothing of what was tried was done.
     assert_eq!(contents(&bench).await, []);
 
+    // Nor where no transaction can be begun: what follows would be run.
+    for words in
+        ["SET cw:{0}:fence owner", "XADD cw:{0}:candles 1-0 a b", "XGROUP CREATE cw:{0}:candles indicator-workers $"]
+    {
+        run(&bench, words).await;
+    }
+    let before = contents(&bench).await;
+    run(&bench, "ACL SETUSER hasty on >hunter2 ~* +@all -multi").await;
+    let hasty = lines(&examined("hasty").await);
+    expect(&hasty, "FAULT redis permissions: its user may not MULTI on ", "");
+    assert_eq!(contents(&bench).await, before);
+    run(&bench, "DEL cw:{0}:fence cw:{0}:candles").await;
+
     let wrong = doctor(&bench, &[], Some(&url("nobody"))).await;
-    expect(&lines(&wrong), "FAULT redis at 127.0.0.1:", "are user and password in redis.url right?");
+    expect(&lines(&wrong), "FAULT redis at 127.0.0.1:", "redis.username");
     run(&bench, "CONFIG SET requirepass hunter2").await;
     let none = lines(&doctor(&bench, &[], None).await);
-    expect(&none, "FAULT redis at 127.0.0.1:", "are user and password in redis.url right?");
+    expect(&none, "FAULT redis at 127.0.0.1:", "set redis.password_file");
     expect(&lines(&examined("default").await), "ok redis access: a password is asked for", "");
 }
 

@@ -70,7 +70,7 @@ pub async fn look(config: &RedisConfig, needs: &[Need], report: &mut Report) -> 
     if !is_there {
         return Ok(None);
     }
-    report.add(&permission::look(&target, &config.keys.every(), needs).await);
+    report.add(&permission::look(&target, needs).await);
     let layout = layout(config, &mut nodes).await;
     let is_ours = layout.verdict != super::Verdict::Fault;
     report.add(&layout);
@@ -123,11 +123,12 @@ fn away(address: &str, error: &RedisError, target: &RedisTarget) -> Finding {
     let code = server_error(error).map(|error| error.code().to_owned());
     let advice = match (RedisFault::of(error), code.as_deref()) {
         _ if error.kind() == ErrorKind::InvalidClientConfig => return Finding::fault(subject, describe(error)),
-        (RedisFault::Denied, Some("NOPERM")) => "its user may not even PING: ACL SETUSER <user> +@connection +ping",
-        (RedisFault::Denied, _) => "are user and password in redis.url right?",
+        (RedisFault::Denied, Some("NOPERM")) => "its user may not even PING: ACL SETUSER <user> +ping +select",
+        // What it refuses says the way out itself.
+        (RedisFault::Denied, _) => return Finding::fault(subject, describe(error)),
         (_, Some("LOADING")) => "it reads its data at start: wait until it has",
         (_, Some("MISCONF")) => "it can't write to its disk and refuses everything: is that full? its log says more",
-        (_, Some("DENIED")) => "it is in protected mode: set a password there and in redis.url",
+        (_, Some("DENIED")) => "it is in protected mode: set a password there, and redis.password_file here",
         (_, Some("CLUSTERDOWN")) => "some slots have no master: redis-cli --cluster check",
         _ if target.is_tls() => {
             "is it running, is redis.url right, does it speak TLS with a certificate this machine trusts?"

@@ -1,7 +1,8 @@
 //! What the program's user may do: each command that the program needs is tried, and none is run.
 //!
 //! Commands are sent within a transaction that is then discarded. Redis judges permissions when it queues a command, so
-//! that a user without any right to ask about its own rights finds them out, and nothing is changed.
+//! that a user without any right to ask about its own rights finds them out, and nothing is changed. Nothing is sent
+//! before the transaction is known to have begun: a user that may not even begin one would run what follows.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +25,7 @@ pub struct Need {
 const HELPFUL: [&str; 2] = ["INFO", "BGREWRITEAOF"];
 
 /// Tries all of it.
-pub(super) async fn look(target: &RedisTarget, every: &str, needs: &[Need]) -> Finding {
+pub(super) async fn look(target: &RedisTarget, needs: &[Need]) -> Finding {
     let subject = "redis permissions";
     let (mut refused, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for need in needs {
@@ -42,11 +43,10 @@ pub(super) async fn look(target: &RedisTarget, every: &str, needs: &[Need]) -> F
     }
     let list = |names: Vec<&str>| names.join(" ");
     let commands = list(refused.iter().map(String::as_str).collect());
-    let rules = refused.iter().map(|name| format!("+{}", name.to_lowercase().replace(' ', "|"))).collect::<Vec<_>>();
+    // Not the rules to paste: a command that is missing on one key must not be granted on all.
     let detail = format!(
-        "its user may not {commands} on {}: ACL SETUSER <user> ~{every} {}",
-        list(keys.into_iter().collect()),
-        rules.join(" ")
+        "its user may not {commands} on {}: deploy/redis/users.acl has what each program needs",
+        list(keys.into_iter().collect())
     );
     let is_helpful = refused.iter().all(|name| HELPFUL.contains(&name.as_str()));
     Finding::new(if is_helpful { Verdict::Warning } else { Verdict::Fault }, subject, detail)
@@ -56,20 +56,25 @@ pub(super) async fn look(target: &RedisTarget, every: &str, needs: &[Need]) -> F
 async fn attempt(target: &RedisTarget, need: &Need) -> Result<Vec<String>, RedisError> {
     // A connection of its own: between MULTI and DISCARD nobody else may use it.
     let mut connection = target.connect(&need.key, RESPONSE_TIMEOUT).await?;
+    let begun: Result<(), RedisError> = redis::cmd("MULTI").exec_async(&mut connection).await;
+    match begun {
+        Ok(()) => {}
+        Err(error) if is_denied(&error) => return Ok(vec!["MULTI".to_owned()]),
+        Err(error) => return Err(error),
+    }
     let mut pipe = redis::pipe();
-    pipe.ignore_errors().cmd("MULTI");
+    pipe.ignore_errors();
     for command in need.commands {
         pipe.add_command(written(command, &need.key));
     }
     pipe.cmd("DISCARD");
     let answers: Vec<RedisResult<Value>> = pipe.query_async(&mut connection).await?;
-    let answers = answers.get(1..=need.commands.len()).unwrap_or_default();
-    let is_refused = |answer: &RedisResult<Value>| {
-        let code = answer.as_ref().err().and_then(server_error);
-        code.is_some_and(|error| error.code() == "NOPERM")
-    };
-    let refused = need.commands.iter().zip(answers).filter(|(_, answer)| is_refused(answer));
+    let refused = need.commands.iter().zip(&answers).filter(|(_, answer)| answer.as_ref().is_err_and(is_denied));
     Ok(refused.map(|(command, _)| name(command)).collect())
+}
+
+fn is_denied(error: &RedisError) -> bool {
+    server_error(error).is_some_and(|error| error.code() == "NOPERM")
 }
 
 fn written(command: &str, key: &str) -> Cmd {
