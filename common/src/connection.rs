@@ -15,7 +15,7 @@ use redis::{
 };
 
 use crate::cluster::{ClusterMap, Node};
-use crate::config::RedisConfig;
+use crate::config::{RedisAccess, RedisConfig};
 use crate::exit::Fault;
 use crate::refusal::Refusal;
 use crate::slot::slot_of;
@@ -33,6 +33,8 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct RedisTarget {
     /// How to connect to the node that the first URL names; the others differ by host and port.
     info: ConnectionInfo,
+    /// The same without a user, a password and a certificate of ours.
+    stranger: ConnectionInfo,
     seeds: Arc<[Node]>,
     /// The nodes of the cluster that were met, the one that answered last in front; `None`: no cluster.
     met: Option<Arc<Mutex<Vec<Node>>>>,
@@ -55,10 +57,12 @@ impl RedisTarget {
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
         let first = infos.into_iter().next().filter(|_| !seeds.is_empty());
         let info = first.ok_or_else(|| Fault::Usage("redis.url: names no server".to_owned()))?.set_tcp_settings(tcp);
+        let without = RedisAccess { client: None, ..config.access.clone() };
+        let stranger = trust::lay(info.clone().set_redis_settings(RedisConnectionInfo::default()), &without)?;
         let info = trust::lay(credentials::lay(info, &config.access)?, &config.access)?;
         Client::open(info.clone()).map_err(refused)?;
         let met = config.cluster.then(|| Arc::new(Mutex::new(seeds.clone())));
-        Ok(Self { info, seeds: seeds.into(), met, address: config.address() })
+        Ok(Self { info, stranger, seeds: seeds.into(), met, address: config.address() })
     }
 
     /// Hosts and ports, as they may be shown.
@@ -100,14 +104,14 @@ impl RedisTarget {
         Ok(connection)
     }
 
-    /// Whether a stranger, who names no user and no password, may run commands on a node; `None` where nobody answers
+    /// Whether a stranger, who has no user, password or certificate, may run commands on a node; `None` where nobody answers
     /// in time. One in protected mode turns strangers away.
     pub(crate) async fn is_open(&self, node: &Node) -> Option<bool> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(MAP_TIMEOUT));
-        let address = address_of(node, self.info.addr());
-        let info = self.info.clone().set_addr(address).set_redis_settings(RedisConnectionInfo::default());
+        let address = address_of(node, self.stranger.addr());
+        let info = self.stranger.clone().set_addr(address);
         let pinged = async {
             let mut connection = Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await?;
             redis::cmd("PING").exec_async(&mut connection).await
