@@ -180,6 +180,8 @@ name=candlewire-$(date -u +%Y%m%dT%H%M%SZ)
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+# What a backup that was killed has left; one that is under way is younger.
+find "$to" -maxdepth 1 -name '.partial.*' -mmin +1440 -exec rm -rf -- {} +
 partial=$(mktemp -d "$to/.partial.XXXXXX") || fail $FILES "nothing can be written to $to"
 
 if [ -z "$data" ]; then
@@ -188,7 +190,8 @@ fi
 [ -n "$data" ] || fail $UNREACHABLE "redis does not tell where its files are"
 snapshot
 file=$data/$(setting dbfilename)
-cp -- "$file" "$partial/dump.rdb" 2>/dev/null || fail $FILES "$file can't be read; is Redis on this machine, or --data right?"
+[ -r "$file" ] || fail $FILES "$file can't be read; is Redis on this machine, or --data right?"
+reason=$(cp -- "$file" "$partial/dump.rdb" 2>&1) || fail $FILES "$file can't be copied: ${reason##*: }"
 redis-check-rdb "$partial/dump.rdb" >"$partial/check" 2>&1 ||
     fail $DAMAGED "the snapshot is damaged: $(tail -n 1 "$partial/check")"
 if [ "$(figure aof_enabled)" = 1 ]; then
@@ -197,7 +200,8 @@ fi
 rm -f "$partial/check"
 # The name must not reach the disk before what it names.
 sync
-mv -- "$partial" "$to/$name" || fail $FILES "$to/$name can't be made"
+# Another backup may have taken the name meanwhile; into it this one must not go.
+mv -T -- "$partial" "$to/$name" 2>/dev/null || fail $FILES "$to/$name can't be made, or is there already"
 partial=
 sync
 

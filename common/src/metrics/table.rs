@@ -141,7 +141,7 @@ table! {
     BREAKER_OPEN = NOTIFY, Kind::Gauge, "delivery_breaker_open" ["recipient"];
     /// Answers by which a recipient asked for fewer alerts.
     RATE_LIMITED = NOTIFY, Kind::Counter, "rate_limited_total" ["channel"];
-    /// From a candle's close to the recipient's acceptance, in seconds.
+    /// From a candle's close to the recipient's acceptance, in seconds; live candles only.
     END_TO_END = NOTIFY, Kind::Histogram(E2E), "end_to_end_seconds" ["channel"];
     /// From a candle's sending to the recipient's acceptance, in seconds.
     PUBLISH_TO_DELIVERY = NOTIFY, Kind::Histogram(E2E), "publish_to_delivery_seconds" ["channel"];

@@ -215,3 +215,27 @@ async fn a_backup_that_fails_says_why_and_leaves_nothing() -> Result<()> {
     ensure!(backups(to.path())?.is_empty(), "{:?}", backups(to.path())?);
     Ok(())
 }
+
+#[tokio::test]
+async fn two_at_once_do_not_get_into_each_other_and_what_a_killed_one_left_goes() -> Result<()> {
+    let bench = Bench::start().await?;
+    let (to, port) = (TempDir::new()?, bench.redis.port());
+    let left = to.path().join(".partial.killed");
+    fs::create_dir(&left)?;
+    let two_days = std::time::SystemTime::now() - std::time::Duration::from_hours(48);
+    fs::File::open(&left)?.set_modified(two_days)?;
+    let (one, other) = tokio::join!(back_up(port, to.path(), PASSWORD, &[]), back_up(port, to.path(), PASSWORD, &[]));
+    let made = [one?, other?];
+    let succeeded = made.iter().filter(|made| made.status.success()).count();
+    // Redis may have no time for a second snapshot, or the name may be taken.
+    let said = |made: &Finished| made.status.success() || made.stderr.contains("already");
+    ensure!(succeeded >= 1 && made.iter().all(said), "{made:?}");
+    ensure!(!left.exists(), "what a killed one left is there still");
+    let kept = backups(to.path())?;
+    ensure!(kept.len() == succeeded, "{kept:?} of {made:?}");
+    for backup in kept {
+        let strange = backups(&backup)?.into_iter().find(|path| path.to_string_lossy().contains(".partial"));
+        ensure!(strange.is_none(), "{strange:?}");
+    }
+    Ok(())
+}

@@ -3,7 +3,7 @@
 //! Either all of it happens or, where the partition changed hands since the fence was read, nothing.
 
 use candlewire_common::config::CacheConfig;
-use candlewire_common::keys::{Keys, WORKER_GROUP};
+use candlewire_common::keys::Keys;
 use candlewire_common::series::{Partition, Series};
 use candlewire_common::stream::StreamEntry;
 use candlewire_common::time::UnixMillis;
@@ -51,7 +51,7 @@ impl Commit<'_> {
         self.write_histories(&mut pipe);
         self.write_signals(&mut pipe);
         self.write_dead(&mut pipe);
-        self.write_position(&mut pipe);
+        self.position.write(&mut pipe, &self.keys.candles(self.partition), &self.keys.position(self.partition));
         let added: Option<Vec<i64>> = self.metrics.watches.commit.time(pipe.query_async(connection)).await?;
         let Some(added) = added else { return Ok(Committed::Fenced) };
         self.expire_new(&added, memory, connection).await?;
@@ -137,16 +137,5 @@ impl Commit<'_> {
             }
             pipe.arg("reason").arg(reason.to_string()).arg("entry_id").arg(entry.id.to_string()).ignore();
         }
-    }
-
-    /// The group shows the position; the key keeps it should the group be destroyed.
-    fn write_position(&self, pipe: &mut Pipeline) {
-        pipe.cmd("SET").arg(self.keys.position(self.partition)).arg(self.position.to_string()).ignore();
-        pipe.cmd("XGROUP").arg("SETID").arg(self.keys.candles(self.partition)).arg(WORKER_GROUP);
-        pipe.arg(self.position.last.to_string());
-        if let Some(read) = self.position.entries_read {
-            pipe.arg("ENTRIESREAD").arg(read);
-        }
-        pipe.ignore();
     }
 }

@@ -292,6 +292,7 @@ impl PartitionTask {
     ) -> Result<Ended, RedisError> {
         let mut shares = self.shares.clone();
         let mut trimmer = Trimmer::new(&self.settings, self.partition);
+        let mut is_settled = false;
         loop {
             let read = tokio::select! {
                 biased;
@@ -300,6 +301,7 @@ impl PartitionTask {
                 read = self.read(token, position, connection) => read?,
             };
             let Some(Read { candles, entries }) = read else { return Ok(Ended::Lost) };
+            let is_due = trimmer.is_due(candles);
             if let Some(last) = entries.last() {
                 position = position.after(last.id, entries.len());
                 match self.applier.apply(&entries, position, connection).await {
@@ -315,16 +317,30 @@ impl PartitionTask {
                         return Err(error);
                     }
                 }
-            } else if position.entries_read.is_none() {
-                position = position::read(&self.settings.redis.keys.candles(self.partition), connection).await?;
+            } else if is_due || !is_settled {
+                position = self.settle(token, position, connection).await?;
+                is_settled = position.entries_read.is_some();
             }
             self.flows();
-            if trimmer.is_due(candles) {
+            if is_due {
                 // Somebody may have destroyed the group, or removed the owner from it, while no candle came.
                 self.show(token, connection).await?;
                 trimmer.trim(connection).await?;
             }
         }
+    }
+
+    /// Puts the lag right at the end of the stream.
+    async fn settle(
+        &self,
+        token: &Token,
+        position: Position,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<Position, RedisError> {
+        let keys = &self.settings.redis.keys;
+        let (stream, kept, fence) =
+            (keys.candles(self.partition), keys.position(self.partition), keys.fence(self.partition));
+        position::settle(position, (&stream, &kept), (&fence, token), connection).await
     }
 
     /// Watches the fence and reads on, in one round trip. `None`: the fence is not ours any more.

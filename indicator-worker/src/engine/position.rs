@@ -1,7 +1,7 @@
 //! The committed position: the consumer group's last delivered entry.
 //!
 //! The group shows it, and with it the lag, to every tool that knows Redis Streams. It is read when a
-//! partition is taken and moved by commits alone.
+//! partition is taken and moved by commits, and beyond them only over candles that were deleted unread.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use candlewire_common::group::Group;
 use candlewire_common::keys::WORKER_GROUP;
 use candlewire_common::stream::{EntryId, EntryIdError};
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, RedisResult, Value};
+use redis::{Pipeline, RedisError, RedisResult, Value};
 
 use super::lease::Token;
 
@@ -30,6 +30,16 @@ impl Position {
     /// The position after `count` more entries, the last of which is `last`.
     pub(crate) fn after(self, last: EntryId, count: usize) -> Self {
         Self { last, entries_read: self.entries_read.map(|read| read + count as u64) }
+    }
+
+    /// Writes it: the group shows it, and the key keeps it should the group be destroyed.
+    pub(super) fn write(self, pipe: &mut Pipeline, stream: &str, kept: &str) {
+        pipe.cmd("SET").arg(kept).arg(self.to_string()).ignore();
+        pipe.cmd("XGROUP").arg("SETID").arg(stream).arg(WORKER_GROUP).arg(self.last.to_string());
+        if let Some(read) = self.entries_read {
+            pipe.arg("ENTRIESREAD").arg(read);
+        }
+        pipe.ignore();
     }
 }
 
@@ -108,6 +118,49 @@ pub(super) async fn show_owner(
     }
     // None: the fence has changed meanwhile.
     pipe.query_async::<Option<Value>>(connection).await.map(|_| ())
+}
+
+/// Where a partition's owner stands that has read a stream to its end, put right so that its lag is zero: somebody may
+/// have deleted candles that nobody had read, which counted when they were added. Unchanged where a candle came meanwhile,
+/// or where the fence is no longer `token`.
+pub(super) async fn settle(
+    position: Position,
+    (stream, kept): (&str, &str),
+    (fence, token): (&str, &Token),
+    connection: &mut MultiplexedConnection,
+) -> Result<Position, RedisError> {
+    let mut look = redis::pipe();
+    look.cmd("WATCH").arg(fence).arg(stream).ignore().cmd("GET").arg(fence);
+    look.cmd("XINFO").arg("STREAM").arg(stream).cmd("XINFO").arg("GROUPS").arg(stream);
+    let (found, info, groups): (Option<String>, Info, Value) = look.query_async(connection).await?;
+    let lag = Group::find(&Group::read_all(groups), WORKER_GROUP).and_then(|group| group.lag);
+    let end = end_of(&info).filter(|_| found.as_deref() == Some(token.0.as_str()));
+    // A stream that ends before the position is another one.
+    let end = end.filter(|end| end.last >= position.last);
+    let end = end.filter(|end| lag != Some(0) || end.entries_read != position.entries_read);
+    let unread = last_entry(&info).filter(|last| *last > position.last);
+    let (Some(end), None) = (end, unread) else {
+        // The stream must not stay watched: its next candle would refuse the next commit.
+        redis::cmd("UNWATCH").exec_async(connection).await?;
+        return Ok(position);
+    };
+    let mut pipe = redis::pipe();
+    pipe.atomic();
+    end.write(&mut pipe, stream, kept);
+    let settled: Option<Value> = pipe.query_async(connection).await?;
+    Ok(if settled.is_some() { end } else { position })
+}
+
+/// The position after everything that was ever added.
+fn end_of(info: &Info) -> Option<Position> {
+    let last = field(info, "last-generated-id")?.parse().ok()?;
+    Some(Position { last, entries_read: Some(added(info)?) })
+}
+
+/// The last entry that is there.
+fn last_entry(info: &Info) -> Option<EntryId> {
+    let Some(Value::Array(entry)) = info.get("last-entry") else { return None };
+    redis::from_redis_value_ref::<String>(entry.first()?).ok()?.parse().ok()
 }
 
 /// Reads the committed position.

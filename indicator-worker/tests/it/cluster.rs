@@ -249,7 +249,6 @@ async fn masters_that_die_and_slots_that_move_lose_and_double_nothing() {
         settled.await.unwrap();
     }
     for (series, ticks) in &published {
-        assert!(ticks.len() > 100, "only {} candles of {series}", ticks.len());
         signals += bench.check(series, ticks).await;
     }
     assert!(signals > 1_000, "only {signals} signals");

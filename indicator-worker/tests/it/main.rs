@@ -9,6 +9,7 @@ mod changes;
 mod cluster;
 mod conditions;
 mod crossings;
+mod deleted;
 mod doctor;
 mod feed;
 mod fields;
